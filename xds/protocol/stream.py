@@ -1,0 +1,115 @@
+"""One stream as a state machine: requests and changes in, responses out, no I/O and no clock.
+
+Whoever owns the connection feeds it requests, attaches the tenant's snapshot once there is one, passes on its changes, and
+asks ``poll`` for what is to be sent whenever any of these happened or the time that ``poll`` named has come.
+"""
+
+from typing import Any, NamedTuple
+
+from xds.protocol.delta import DeltaState
+from xds.protocol.response import Response
+from xds.protocol.sequencer import Sequencer, Timing
+from xds.protocol.sotw import SotwState
+from xds.protocol.type_state import Outcome, TypeState
+from xds.snapshot import Changes, Snapshot
+from xds.snapshot.types import CLUSTER, ENDPOINT
+
+
+class ProtocolError(Exception):
+    """The client broke the protocol; the text says how. It ends this stream with INVALID_ARGUMENT and no other."""
+
+
+class Due(NamedTuple):
+    """What ``poll`` answers: the responses to send in this order, and when to ask again at the latest."""
+
+    responses: list[Response]
+    wake_at: float | None
+
+
+class StreamState:
+    """The protocol's state of one stream, aggregated (``only_type`` None) or of a single type.
+
+    ``now`` is in seconds of any steady clock, the same one for every call.
+    """
+
+    def __init__(self, *, delta: bool, only_type: str | None = None, timing: Timing | None = None) -> None:
+        self._delta = delta
+        self._only_type = only_type
+        self._states: dict[str, TypeState] = {}
+        self._sequencer = Sequencer(timing or Timing())
+        self._snapshot: Snapshot | None = None
+        # Nonces are unique on a stream, across types (rule 2).
+        self._nonces = 0
+
+    @property
+    def attached(self) -> bool:
+        """Whether there is a snapshot to serve."""
+        return self._snapshot is not None
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The types that the client subscribed to, in the order of its first requests."""
+        return tuple(self._states)
+
+    def request(self, request: Any) -> Outcome:
+        """Take a request. Raises ``ProtocolError`` where its type is none that this stream can carry."""
+        type_url = request.type_url or self._only_type
+        if not type_url:
+            raise ProtocolError("type_url is empty: an aggregated stream needs one in every request")
+        if self._only_type and type_url != self._only_type:
+            raise ProtocolError(f"type_url is {type_url!r}: this stream carries {self._only_type!r} only")
+        state = self._states.get(type_url)
+        if state is None:
+            state = self._states[type_url] = DeltaState(type_url) if self._delta else SotwState(type_url)
+        return state.request(request, self._snapshot.get(type_url) if self._snapshot else None)
+
+    def attach(self, snapshot: Snapshot) -> None:
+        """Serve this snapshot from now on."""
+        self._snapshot = snapshot
+        for type_url, state in self._states.items():
+            resources = snapshot.get(type_url)
+            if resources is not None:
+                state.refresh(resources)
+
+    def changed(self, changes: Changes) -> None:
+        """Take note of a change of the attached snapshot."""
+        if self._snapshot is None:
+            return
+        for type_url, names in changes.items():
+            state = self._states.get(type_url)
+            resources = self._snapshot.get(type_url)
+            if state is not None and resources is not None:
+                state.settle(names, resources)
+
+    def poll(self, now: float) -> Due:
+        """Return what is to be sent now, and count it as sent."""
+        responses: list[Response] = []
+        if self._snapshot is None:
+            return Due(responses, None)
+        sequencer = self._sequencer
+        sequencer.begin()
+        for state in sequencer.order(self._states):
+            resources = self._snapshot.get(state.type_url)
+            if resources is None or not state.pending:
+                continue
+            may_send, removals = sequencer.allows(state, self._states, now)
+            if not may_send:
+                continue
+            self._nonces += 1
+            response = state.respond(str(self._nonces), now, resources, removals=removals)
+            sequencer.sent(state)
+            responses.append(response)
+            if state.type_url == CLUSTER:
+                self._resend_endpoints(response)
+        return Due(responses, sequencer.wake_at)
+
+    def _resend_endpoints(self, response: Response) -> None:
+        """Owe the endpoints of every cluster that was sent: it warms again, and waits for them (rule 30)."""
+        endpoints = self._states.get(ENDPOINT)
+        resources = self._snapshot.get(ENDPOINT) if self._snapshot else None
+        if endpoints is None or resources is None:
+            return
+        changed = set(response.changed)
+        for resource in response.resources:
+            if resource.eds_name is not None and resource.name in changed:
+                endpoints.resend(resource.eds_name, resources)
