@@ -13,8 +13,7 @@ from typing import Any
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
-from xds.messages._pool import POOL, message_class
-from xds.messages._schema import UnknownMessageError
+from xds.messages._pool import POOL, UnknownMessageError, message_class
 
 TYPE_URL_PREFIX = "type.googleapis.com/"
 

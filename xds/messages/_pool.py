@@ -1,44 +1,31 @@
 """The private descriptor pool, and the message classes made from it on demand.
 
 The pool is private so that these classes live beside any others for the same messages (a library user's own ``xds-protos``,
-say): protobuf refuses a second definition of a name only within one pool.
+say): protobuf refuses a second definition of a name only within one pool. It fills itself from the schema, a package at a
+time, whenever it is asked for a message that it does not hold, by ``message_class`` or by the JSON of an ``Any``.
 """
 
 from typing import Any
 
-from google.protobuf import (
-    any_pb2,
-    descriptor_pool,
-    duration_pb2,
-    empty_pb2,
-    field_mask_pb2,
-    message_factory,
-    struct_pb2,
-    timestamp_pb2,
-    wrappers_pb2,
-)
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message_factory import GetMessageClass
 
-from xds.messages._schema import WELL_KNOWN_PACKAGE, Deriver, dataclass_of
+from xds.messages._schema import Schema
 
-POOL = descriptor_pool.DescriptorPool()
-for _module in (any_pb2, duration_pb2, empty_pb2, field_mask_pb2, struct_pb2, timestamp_pb2, wrappers_pb2):
-    POOL.AddSerializedFile(_module.DESCRIPTOR.serialized_pb)
+POOL = DescriptorPool(Schema())
 
-_deriver = Deriver()
+
+class UnknownMessageError(LookupError):
+    """A full name that no message of envoy-data-plane has."""
 
 
 def message_class(full_name: str) -> type[Any]:
     """Return the upb class of a message by its full name, such as ``envoy.config.route.v3.RouteConfiguration``.
 
-    The descriptor of what it needs is derived once. Raises ``UnknownMessageError`` for a name that Envoy's API, as
-    envoy-data-plane has it, does not contain.
+    Raises ``UnknownMessageError`` for a name that Envoy's API, as envoy-data-plane has it, does not contain.
     """
     try:
         descriptor = POOL.FindMessageTypeByName(full_name)
     except KeyError:
-        if full_name.startswith(WELL_KNOWN_PACKAGE):
-            raise
-        for file in _deriver.files_for(dataclass_of(full_name)):
-            POOL.Add(file)
-        descriptor = POOL.FindMessageTypeByName(full_name)
-    return message_factory.GetMessageClass(descriptor)
+        raise UnknownMessageError(f"envoy-data-plane has no message {full_name!r}") from None
+    return GetMessageClass(descriptor)

@@ -5,288 +5,205 @@ times slower to build and encode than protobuf's C runtime. Its dataclasses know
 wrapper, and its pool each message's full name; that is all a descriptor needs. So the package is the schema and upb the
 engine, and nothing of Envoy's has to be vendored.
 
-This module only reads dataclasses and returns ``FileDescriptorProto``s; who puts them into a pool is not its concern.
+This module only reads dataclasses and returns ``FileDescriptorProto``s: ``Schema`` is the database that a protobuf
+``DescriptorPool`` asks for what it does not hold yet. The pool itself and message classes are not its concern.
+
+A derived file holds one package, in however many ``.proto`` files that was written: packages never import each other in a
+circle, since Envoy builds each as one target. An enum is a file of its own. Protobuf counts an enum's values as siblings
+of the enum, so that two ``UNKNOWN`` of one package would clash, and the dataclasses do not tell which message an enum was
+declared in. So an enum's full name differs from Envoy's; its values' names are Envoy's, and no encoding holds more.
+
+Everything becomes proto3. ``io.prometheus.client`` and ``validate``, which are proto2, lose the presence of their scalar
+fields, as they do in the dataclasses.
 """
 
-from __future__ import annotations
-
 import importlib
-from collections.abc import Container, Iterator
-from typing import Any
+from dataclasses import fields
+from itertools import takewhile
+from types import ModuleType
+from typing import Any, NamedTuple, get_args, get_type_hints
 
 import betterproto2
 from betterproto2 import FieldMetadata
 from envoy_data_plane.message_pool import default_message_pool
-from google.protobuf.descriptor_pb2 import (
-    DescriptorProto,
-    EnumDescriptorProto,
-    FieldDescriptorProto,
-    FileDescriptorProto,
-)
+from google.protobuf import any_pb2, duration_pb2, empty_pb2, struct_pb2, timestamp_pb2, wrappers_pb2
+from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorProto
 
-# betterproto2's dataclasses are the input here, and they have no static type worth naming.
+# betterproto2's messages and enums are the input here, and they have no static type worth naming.
 Dataclass = type[Any]
 
-WELL_KNOWN_PACKAGE = "google.protobuf."
-WELL_KNOWN_FILES = tuple(
-    f"google/protobuf/{name}.proto"
-    for name in ("any", "duration", "empty", "field_mask", "struct", "timestamp", "wrappers")
-)
-_URL_PREFIX = "type.googleapis.com/"
 _ROOT = "envoy_data_plane."
+_URL_PREFIX = "type.googleapis.com/"
+_OPTIONAL = FieldDescriptorProto.LABEL_OPTIONAL
+_REPEATED = FieldDescriptorProto.LABEL_REPEATED
 
-_SCALARS: dict[str, FieldDescriptorProto.Type.ValueType] = {
-    betterproto2.TYPE_BOOL: FieldDescriptorProto.TYPE_BOOL,
-    betterproto2.TYPE_INT32: FieldDescriptorProto.TYPE_INT32,
-    betterproto2.TYPE_INT64: FieldDescriptorProto.TYPE_INT64,
-    betterproto2.TYPE_UINT32: FieldDescriptorProto.TYPE_UINT32,
-    betterproto2.TYPE_UINT64: FieldDescriptorProto.TYPE_UINT64,
-    betterproto2.TYPE_SINT32: FieldDescriptorProto.TYPE_SINT32,
-    betterproto2.TYPE_SINT64: FieldDescriptorProto.TYPE_SINT64,
-    betterproto2.TYPE_FLOAT: FieldDescriptorProto.TYPE_FLOAT,
-    betterproto2.TYPE_DOUBLE: FieldDescriptorProto.TYPE_DOUBLE,
-    betterproto2.TYPE_FIXED32: FieldDescriptorProto.TYPE_FIXED32,
-    betterproto2.TYPE_SFIXED32: FieldDescriptorProto.TYPE_SFIXED32,
-    betterproto2.TYPE_FIXED64: FieldDescriptorProto.TYPE_FIXED64,
-    betterproto2.TYPE_SFIXED64: FieldDescriptorProto.TYPE_SFIXED64,
-    betterproto2.TYPE_STRING: FieldDescriptorProto.TYPE_STRING,
-    betterproto2.TYPE_BYTES: FieldDescriptorProto.TYPE_BYTES,
+# JSON has a form of its own for each of these messages, so they are protobuf's and not derived.
+_WELL_KNOWN_PACKAGE = "google.protobuf"
+_WELL_KNOWN_FILES = {
+    module.DESCRIPTOR.name: module.DESCRIPTOR
+    for module in (any_pb2, duration_pb2, empty_pb2, struct_pb2, timestamp_pb2, wrappers_pb2)
+}
+_WELL_KNOWN_FILE_OF: dict[str, str] = {
+    message.full_name: file.name
+    for file in _WELL_KNOWN_FILES.values()
+    for message in file.message_types_by_name.values()
 }
 
 
-class UnknownMessageError(LookupError):
-    """A full name that envoy-data-plane does not have."""
+class Schema:
+    """Envoy's API as a protobuf ``DescriptorDatabase``: the two methods of one that a ``DescriptorPool`` calls.
+
+    They raise ``KeyError`` for what envoy-data-plane does not have, which the pool takes for an answer.
+    """
+
+    def FindFileContainingSymbol(self, symbol: str) -> FileDescriptorProto:  # noqa: N802 — protobuf's
+        """Return the file that declares the message with this full name."""
+        return self.FindFileByName(_file_of(_dataclass(symbol)))
+
+    def FindFileByName(self, name: str) -> FileDescriptorProto:  # noqa: N802 — protobuf's
+        """Return a file by the name that another file imports it by: a package, an enum or a well-known file."""
+        if name in _WELL_KNOWN_FILES:
+            file = FileDescriptorProto()
+            _WELL_KNOWN_FILES[name].CopyToProto(file)
+            return file
+        package, _, last = name.rpartition(".")
+        if last[:1].isupper():
+            return _enum_file(name, getattr(_module(package), last))
+        return _package_file(name)
 
 
-def full_name(dataclass: Dataclass) -> str:
-    """Return the protobuf full name of a betterproto2 message class, such as ``envoy.config.core.v3.Node``."""
+class _Field(NamedTuple):
+    name: str
+    meta: FieldMetadata
+    type: Dataclass | None
+    """The message or enum that the field, or each of its items or map values, is; None for scalars."""
+
+
+def _module(package: str) -> ModuleType:
+    try:
+        return importlib.import_module(_ROOT + package)
+    except ModuleNotFoundError:
+        raise KeyError(package) from None
+
+
+def _dataclass(full_name: str) -> Dataclass:
+    """Return envoy-data-plane's class for a message, importing its module."""
+    # Envoy's packages are lower case and its messages are not.
+    _module(".".join(takewhile(lambda part: not part[:1].isupper(), full_name.split("."))))
+    return default_message_pool.url_to_type[_URL_PREFIX + full_name]
+
+
+def _full_name(dataclass: Dataclass) -> str:
     return default_message_pool.type_to_url[dataclass].removeprefix(_URL_PREFIX)
 
 
-def dataclass_of(name: str) -> Dataclass:
-    """Return envoy-data-plane's class for a full name, importing its module.
-
-    Raises ``UnknownMessageError`` where the package has no such message.
-    """
-    parts = name.split(".")
-    # Envoy's packages are lower case and its messages are not.
-    length = next((i for i, part in enumerate(parts) if part[:1].isupper()), len(parts))
-    try:
-        importlib.import_module(_ROOT + ".".join(parts[:length]))
-        return default_message_pool.url_to_type[_URL_PREFIX + name]
-    except (ImportError, KeyError):
-        raise UnknownMessageError(f"envoy-data-plane has no message {name!r}") from None
+def _file_of(dataclass: Dataclass) -> str:
+    """Return the name of the file that a message or an enum is declared in."""
+    package: str = dataclass.__module__.removeprefix(_ROOT)
+    if issubclass(dataclass, betterproto2.Enum):
+        return f"{package}.{dataclass.__name__}"
+    if package == _WELL_KNOWN_PACKAGE:
+        return _WELL_KNOWN_FILE_OF[_full_name(dataclass)]
+    return package
 
 
-class Deriver:
-    """Hands out each descriptor file once: what a message needs, less what was needed before.
-
-    A file holds one cycle of top-level messages (files cannot import each other in a circle), or one enum.
-    """
-
-    def __init__(self) -> None:
-        self._file_of: dict[Dataclass, str] = {}
-
-    def files_for(self, dataclass: Dataclass) -> Iterator[FileDescriptorProto]:
-        """Yield the files that a message needs and that were not yielded yet, each after those that it imports."""
-        for cycle in _cycles(_top_level(dataclass), self._file_of):
-            # The first in the alphabet names the file, so that the name does not depend on the way in.
-            file = FileDescriptorProto(name=f"{min(map(full_name, cycle))}.derived", syntax="proto3")
-            self._file_of.update(dict.fromkeys(cycle, file.name))
-            imports: dict[str, None] = {}
-            for member in cycle:
-                file.package = full_name(member).rpartition(".")[0]
-                file.message_type.append(_message(member))
-                for dependency in _dependencies(member):
-                    if _is_enum(dependency) and dependency not in self._file_of:
-                        enum_file = _enum_file(dependency)
-                        self._file_of[dependency] = enum_file.name
-                        yield enum_file
-                    imports[self._file_of[dependency]] = None
-            imports.pop(file.name, None)
-            file.dependency.extend((*imports, *WELL_KNOWN_FILES))
-            yield file
-
-
-def _top_level(dataclass: Dataclass) -> Dataclass:
-    """Return the outermost message that a nested one is declared in, or the message itself."""
-    parts = full_name(dataclass).split(".")
-    for length in range(1, len(parts)):
-        outer = default_message_pool.url_to_type.get(_URL_PREFIX + ".".join(parts[:length]))
-        if outer is not None:
-            return outer
-    return dataclass
-
-
-def _nested(dataclass: Dataclass) -> list[Dataclass]:
-    """Return the messages that are declared directly in this one."""
-    children: list[Dataclass] = _nested_index(dataclass.__module__).get(full_name(dataclass), [])
-    return children
-
-
-_NESTED: dict[str, dict[str, list[Dataclass]]] = {}
-
-
-def _nested_index(module: str) -> dict[str, list[Dataclass]]:
-    index = _NESTED.get(module)
-    if index is None:
-        index = _NESTED[module] = {}
-        for cls, url in default_message_pool.type_to_url.items():
-            if cls.__module__ == module:
-                index.setdefault(url.removeprefix(_URL_PREFIX).rpartition(".")[0], []).append(cls)
-    return index
-
-
-def _family(dataclass: Dataclass) -> Iterator[Dataclass]:
-    yield dataclass
-    for child in _nested(dataclass):
-        yield from _family(child)
-
-
-def _field_types(dataclass: Dataclass) -> Iterator[Dataclass]:
-    """Yield the class behind every message-typed or enum-typed field, wrappers unwrapped to their message."""
-    meta = dataclass._betterproto  # noqa: SLF001 — the schema lies there, and nowhere else
-    for name, field in meta.meta_by_field_name.items():
-        cls = meta.cls_by_field[name]
-        if field.proto_type == betterproto2.TYPE_MAP:
-            value = field.map_meta[1]
-            if value.proto_type in (betterproto2.TYPE_MESSAGE, betterproto2.TYPE_ENUM):
-                yield value.unwrap() if value.unwrap else meta.cls_by_field[f"{name}.value"]
-        elif field.proto_type in (betterproto2.TYPE_MESSAGE, betterproto2.TYPE_ENUM):
-            yield field.unwrap() if field.unwrap else cls
-
-
-def _dependencies(top: Dataclass) -> list[Dataclass]:
-    """Return what a top-level message's fields, nested ones included, need: top-level messages and enums.
-
-    Well-known types are left out: every file imports them.
-    """
-    found: dict[Dataclass, None] = {}
-    for member in _family(top):
-        for cls in _field_types(member):
-            if _is_enum(cls):
-                found[cls] = None
-            elif not full_name(cls).startswith(WELL_KNOWN_PACKAGE):
-                found[_top_level(cls)] = None
-    found.pop(top, None)
-    return list(found)
-
-
-def _is_enum(dataclass: Dataclass) -> bool:
-    return issubclass(dataclass, betterproto2.Enum)
-
-
-def _cycles(root: Dataclass, known: Container[Dataclass]) -> list[list[Dataclass]]:
-    """Tarjan's strongly connected components of top-level messages from ``root``, each after what it depends on.
-
-    Iterative, since Envoy's API is deeper than Python likes to recurse. What is ``known`` is not looked into.
-    """
-    index: dict[Dataclass, int] = {}
-    low: dict[Dataclass, int] = {}
-    stack: list[Dataclass] = []
-    work: list[tuple[Dataclass, Iterator[Dataclass]]] = []
-    done: list[list[Dataclass]] = []
-
-    def enter(node: Dataclass) -> None:
-        index[node] = low[node] = len(index)
-        stack.append(node)
-        work.append((node, iter(_dependencies(node))))
-
-    if root not in known:
-        enter(root)
-    while work:
-        node, rest = work[-1]
-        for dependency in rest:
-            if _is_enum(dependency) or dependency in known:
-                continue
-            if dependency not in index:
-                enter(dependency)
-                break
-            if dependency in stack:
-                low[node] = min(low[node], index[dependency])
-        else:
-            work.pop()
-            if work:
-                low[work[-1][0]] = min(low[work[-1][0]], low[node])
-            if low[node] == index[node]:
-                start = stack.index(node)
-                done.append(stack[start:])
-                del stack[start:]
-    return done
-
-
-def _enum_scope(enum: Dataclass) -> str:
-    """Return a package that holds this enum alone: values of an enum are siblings of it, and would clash."""
-    return f"{enum.__module__.removeprefix(_ROOT)}.{enum.__name__}"
-
-
-def _enum_file(enum: Dataclass) -> FileDescriptorProto:
-    scope = _enum_scope(enum)
+def _enum_file(name: str, enum: Dataclass) -> FileDescriptorProto:
+    """Return the file of an enum; its name is also a package that the enum has for itself."""
+    file = FileDescriptorProto(name=name, package=name, syntax="proto3")
+    descriptor = file.enum_type.add(name="Enum")
+    # betterproto2 strips a prefix that all the names share.
     renamed = enum.betterproto_value_to_renamed_proto_names()
-    descriptor = EnumDescriptorProto(name="Enum")
-    numbers = set()
-    for name, member in enum.__members__.items():
-        if member.value in numbers:
-            descriptor.options.allow_alias = True
-        numbers.add(member.value)
-        descriptor.value.add(name=renamed.get(member.value, name), number=member.value)
-    return FileDescriptorProto(
-        name=f"{scope}.derived", package=scope, syntax="proto3", enum_type=[descriptor]
+    members = enum.__members__
+    for own_name, member in members.items():
+        descriptor.value.add(name=renamed.get(member.value, own_name), number=member.value)
+    if len(set(members.values())) < len(members):
+        descriptor.options.allow_alias = True
+    return file
+
+
+def _package_file(package: str) -> FileDescriptorProto:
+    module = _module(package)
+    messages = {
+        _full_name(cls).removeprefix(f"{package}."): (cls, _fields(cls))
+        for cls in (getattr(module, name) for name in module.__all__)
+        if cls in default_message_pool.type_to_url
+    }
+    needed = {_file_of(field.type) for _, found in messages.values() for field in found if field.type}
+    file = FileDescriptorProto(
+        name=package, package=package, syntax="proto3", dependency=sorted(needed - {package})
     )
+    descriptors: dict[str, DescriptorProto] = {}
+    for name, (cls, found) in sorted(messages.items()):
+        outer, _, own = name.rpartition(".")  # sorted, an outer message comes before those nested in it
+        siblings = descriptors[outer].nested_type if outer else file.message_type
+        descriptors[name] = siblings.add(name=own)
+        _fill(descriptors[name], _full_name(cls), found)
+    return file
 
 
-def _message(dataclass: Dataclass) -> DescriptorProto:
-    meta = dataclass._betterproto  # noqa: SLF001
-    descriptor = DescriptorProto(name=full_name(dataclass).rpartition(".")[2])
+def _fields(dataclass: Dataclass) -> list[_Field]:
+    hints = get_type_hints(dataclass)
+    metas = {field.name: FieldMetadata.get(field) for field in fields(dataclass)}
+    return [_Field(name, meta, _field_type(meta, hints[name])) for name, meta in metas.items()]
+
+
+def _field_type(meta: FieldMetadata, hint: Any) -> Dataclass | None:
+    item = meta.map_meta[1] if meta.map_meta else meta
+    if item.proto_type not in (betterproto2.TYPE_MESSAGE, betterproto2.TYPE_ENUM):
+        return None
+    if item.unwrap:  # the hint names the Python type that stands for a well-known message
+        return item.unwrap()
+    args = get_args(hint) or (hint,)  # the hint is dict[str, X], list[X], X | None or X
+    found: Dataclass = args[1] if meta.map_meta else args[0]
+    return found
+
+
+def _fill(descriptor: DescriptorProto, full_name: str, found: list[_Field]) -> None:
+    """Add the fields to a message's descriptor."""
     oneofs: dict[str, int] = {}
-    # Synthetic oneofs have to come after the real ones.
-    for field in meta.meta_by_field_name.values():
-        if field.group and field.group not in oneofs:
-            oneofs[field.group] = len(descriptor.oneof_decl)
-            descriptor.oneof_decl.add(name=field.group)
-    for name in meta.sorted_field_names:
-        field = meta.meta_by_field_name[name]
-        # betterproto2 appends an underscore to names that are Python keywords.
-        out = descriptor.field.add(name=name.rstrip("_"), number=field.number)
-        out.label = FieldDescriptorProto.LABEL_OPTIONAL
-        if field.proto_type == betterproto2.TYPE_MAP:
-            out.label = FieldDescriptorProto.LABEL_REPEATED
-            out.type = FieldDescriptorProto.TYPE_MESSAGE
-            entry = _map_entry(out.name, field, meta.cls_by_field[f"{name}.value"])
-            descriptor.nested_type.append(entry)
-            out.type_name = f".{full_name(dataclass)}.{entry.name}"
-            continue
-        _set_type(out, field, meta.cls_by_field[name])
-        if field.repeated:
-            out.label = FieldDescriptorProto.LABEL_REPEATED
-        elif field.group:
-            out.oneof_index = oneofs[field.group]
-        elif field.optional and out.type != FieldDescriptorProto.TYPE_MESSAGE:
+    # The synthetic oneofs of optional scalars have to come after the real ones.
+    for field in found:
+        if field.meta.group and field.meta.group not in oneofs:
+            oneofs[field.meta.group] = len(oneofs)
+            descriptor.oneof_decl.add(name=field.meta.group)
+    for field in found:
+        meta, type_name = field.meta, _type_name(field.type)
+        out = descriptor.field.add(
+            # betterproto2 appends an underscore to names that are Python keywords.
+            name=field.name.removesuffix("_"),
+            number=meta.number,
+            label=_REPEATED if meta.repeated or meta.map_meta else _OPTIONAL,
+            type=_kind(meta),
+            type_name=type_name,
+        )
+        if meta.map_meta:
+            key, value = meta.map_meta
+            entry = descriptor.nested_type.add(name=_map_entry_name(out.name), options={"map_entry": True})
+            entry.field.add(name="key", number=1, label=_OPTIONAL, type=_kind(key))
+            entry.field.add(name="value", number=2, label=_OPTIONAL, type=_kind(value), type_name=type_name)
+            out.type_name = f".{full_name}.{entry.name}"
+        elif meta.group:
+            out.oneof_index = oneofs[meta.group]
+        elif meta.optional and out.type != FieldDescriptorProto.TYPE_MESSAGE:
             out.proto3_optional = True
             out.oneof_index = len(descriptor.oneof_decl)
             descriptor.oneof_decl.add(name=f"_{out.name}")
-    descriptor.nested_type.extend(_message(child) for child in _nested(dataclass))
-    return descriptor
 
 
-def _map_entry(field_name: str, field: FieldMetadata, value_type: Dataclass) -> DescriptorProto:
-    if field.map_meta is None:
-        raise TypeError(f"{field_name} is no map")
-    name = "".join(part[:1].upper() + part[1:] for part in field_name.split("_")) + "Entry"
-    entry = DescriptorProto(name=name)
-    entry.options.map_entry = True
-    for meta, part in zip(field.map_meta, ("key", "value"), strict=True):
-        out = entry.field.add(name=part, number=meta.number, label=FieldDescriptorProto.LABEL_OPTIONAL)
-        _set_type(out, meta, value_type)
-    return entry
+def _kind(meta: FieldMetadata) -> FieldDescriptorProto.Type.ValueType:
+    if meta.map_meta:
+        return FieldDescriptorProto.TYPE_MESSAGE
+    return FieldDescriptorProto.Type.Value(f"TYPE_{meta.proto_type.upper()}")
 
 
-def _set_type(out: FieldDescriptorProto, field: FieldMetadata, cls: Dataclass) -> None:
-    if field.proto_type == betterproto2.TYPE_ENUM:
-        out.type = FieldDescriptorProto.TYPE_ENUM
-        out.type_name = f".{_enum_scope(cls)}.Enum"
-    elif field.proto_type == betterproto2.TYPE_MESSAGE:
-        out.type = FieldDescriptorProto.TYPE_MESSAGE
-        out.type_name = f".{full_name(field.unwrap() if field.unwrap else cls)}"
-    else:
-        out.type = _SCALARS[field.proto_type]
+def _type_name(dataclass: Dataclass | None) -> str | None:
+    if dataclass is None:
+        return None
+    if issubclass(dataclass, betterproto2.Enum):
+        return f".{_file_of(dataclass)}.Enum"
+    return f".{_full_name(dataclass)}"
+
+
+def _map_entry_name(field_name: str) -> str:
+    """Return the name that protoc gives to a map's entry, which the runtime checks."""
+    return "".join(part[:1].upper() + part[1:] for part in field_name.split("_")) + "Entry"

@@ -6,13 +6,20 @@ address of one that goes. Every wait is bounded (rule 31): Envoy withholds the A
 seconds, and nothing else is to wait for that.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from xds.protocol.type_state import TypeState
 from xds.snapshot.types import CLUSTER, ENDPOINT, LISTENER, ORDER, ROUTE
 
-_POINT_AT_CLUSTERS: Final = (LISTENER, ROUTE)
+# What a type's responses wait for, and what its removals wait for besides: the types that have to be done first.
+_AFTER: Final[Mapping[str, tuple[str, ...]]] = {LISTENER: (CLUSTER,), ROUTE: (CLUSTER,)}
+_REMOVALS_AFTER: Final[Mapping[str, tuple[str, ...]]] = {
+    ROUTE: (LISTENER,),
+    CLUSTER: (LISTENER, ROUTE),
+    ENDPOINT: (CLUSTER, LISTENER, ROUTE),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +41,9 @@ class Sequencer:
 
     def __init__(self, timing: Timing) -> None:
         self._timing = timing
-        self._waiting_since: dict[tuple[str, str], float] = {}
+        # Since when a type's responses wait for other types, and since when its removals do.
+        self._waiting: dict[str, float] = {}
+        self._waiting_to_remove: dict[str, float] = {}
         self._wake_at: float | None = None
 
     @property
@@ -46,56 +55,54 @@ class Sequencer:
         """Start a round of questions."""
         self._wake_at = None
 
-    def order(self, states: dict[str, TypeState]) -> list[TypeState]:
+    def order(self, states: Mapping[str, TypeState]) -> list[TypeState]:
         """Return the types of a stream in the order in which they send."""
         known = [states[type_url] for type_url in ORDER if type_url in states]
         return known + [state for type_url, state in states.items() if type_url not in ORDER]
 
-    def allows(self, state: TypeState, states: dict[str, TypeState], now: float) -> tuple[bool, bool]:
-        """Return whether a type may send now, and whether its removals may go along."""
-        type_url = state.type_url
-        # Endpoints never wait: what empties a cluster has to arrive while that cluster still warms.
-        if type_url != ENDPOINT and not self._elapsed(state.last_sent_at, self._timing.ack, now):
+    def allows(self, state: TypeState, states: Mapping[str, TypeState], now: float) -> tuple[bool, bool]:
+        """Return whether a type may send now, and whether its removals may go along; then it does."""
+        timing, type_url = self._timing, state.type_url
+        first = [states[other] for other in _AFTER.get(type_url, ()) if other in states]
+        waits = self._waits(
+            self._waiting,
+            type_url,
+            timing.listeners,
+            now,
+            blocked=state.pending and any(_adds(other) for other in first),
+        )
+        first = [states[other] for other in _REMOVALS_AFTER.get(type_url, ()) if other in states]
+        keeps = self._waits(
+            self._waiting_to_remove,
+            type_url,
+            timing.removals,
+            now,
+            blocked=bool(state.removals) and any(_adds(other) or other.removals for other in first),
+        )
+        owes = state.adds or (state.removals and not keeps)
+        if waits or not owes or not (state.urgent or self._elapsed(state.last_sent_at, timing.ack, now)):
             return False, False
-        if type_url in _POINT_AT_CLUSTERS:
-            waits = self._waits("all", state, [states.get(CLUSTER)], self._timing.listeners, now)
-            return not waits, not waits
-        if not state.removals:
-            return True, False
-        blockers: list[TypeState | None] = []
-        if type_url == CLUSTER:
-            blockers = [states.get(other) for other in _POINT_AT_CLUSTERS]
-        elif type_url == ENDPOINT:
-            blockers = [states.get(CLUSTER)]
-        removals = not self._waits("removals", state, blockers, self._timing.removals, now)
-        return bool(removals or state.upserts or state.denied or state.must_answer), removals
-
-    def sent(self, state: TypeState) -> None:
-        """Take note that a type has sent; whatever it still owes waits from now."""
-        self._waiting_since.pop(("all", state.type_url), None)
-        if not state.removals:
-            self._waiting_since.pop(("removals", state.type_url), None)
+        self._waiting.pop(type_url, None)
+        if not keeps:
+            self._waiting_to_remove.pop(type_url, None)
+        return True, not keeps
 
     def _waits(
-        self, what: str, state: TypeState, blockers: list[TypeState | None], bound: float, now: float
+        self, since: dict[str, float], type_url: str, bound: float, now: float, *, blocked: bool
     ) -> bool:
-        key = (what, state.type_url)
-        if not any(
-            blocker is not None
-            and (blocker.upserts or blocker.in_flight or self._owes_removals(what, blocker))
-            for blocker in blockers
-        ):
-            self._waiting_since.pop(key, None)
+        """Whether a type waits on. The bound counts from when it began to, and is forgotten with the reason."""
+        if not blocked:
+            since.pop(type_url, None)
             return False
-        return not self._elapsed(self._waiting_since.setdefault(key, now), bound, now)
-
-    @staticmethod
-    def _owes_removals(what: str, blocker: TypeState) -> bool:
-        """Whether the blocker's own removals have to go first: they do before removals, and not before additions."""
-        return what == "removals" and bool(blocker.removals)
+        return not self._elapsed(since.setdefault(type_url, now), bound, now)
 
     def _elapsed(self, since: float | None, bound: float, now: float) -> bool:
         if since is None or now >= since + bound:
             return True
         self._wake_at = since + bound if self._wake_at is None else min(self._wake_at, since + bound)
         return False
+
+
+def _adds(state: TypeState) -> bool:
+    """Whether a type has yet to send something, or to hear that it arrived."""
+    return bool(state.upserts or state.in_flight)

@@ -6,8 +6,8 @@ Rules by number: ``docs/xds-protocol.md``.
 from typing import Any, Final
 
 from xds.protocol.response import Response
-from xds.protocol.type_state import Outcome, TypeState
-from xds.snapshot import Resource, ResourceSet
+from xds.protocol.type_state import UNKNOWN, Held, Outcome, Push, Step, TypeState
+from xds.snapshot import Resource, ResourceSet, version_of
 from xds.snapshot.types import CLUSTER, LISTENER
 
 # Rule 14: of these a response carries everything, and what is absent is deleted. Of others it carries what changed.
@@ -17,88 +17,102 @@ _FULL: Final = frozenset({CLUSTER, LISTENER})
 class SotwState(TypeState):
     """One type on a stream of ``DiscoveryRequest``s."""
 
+    delta = False
+
     def __init__(self, type_url: str) -> None:
         super().__init__(type_url)
-        self.full = type_url in _FULL
+        self.carries_all = self.tells_absence = type_url in _FULL
         self._nonce = ""
         # The version that the client presented on its first request.
         self._presented = ""
+        # Whether it may hold resources of an earlier stream that it was not sent on this one.
+        self._inherited = False
 
     def request(self, request: Any, resources: ResourceSet | None) -> Outcome:
         """Take a request: an ACK, a NACK, other names, or several of them at once."""
-        outcome = Outcome("subscribe")
+        outcome = Outcome(self.type_url, "subscribe")
         if self.started:
             nonce = request.response_nonce
             if nonce in self.in_flight:
                 outcome = self._answered(request, resources)
-                self._cover_older(nonce)
+                if outcome.kind == "ack" and self.carries_all:
+                    self._accept(outcome.push)
             if nonce != self._nonce:
                 # Rules 12 and 13: the client has a newer response to answer yet, and will state its names then.
-                return outcome if outcome.push else Outcome("stale")
-            added = self.subscription.replace(request.resource_names)
-            for name in [name for name in self._known if not self.subscription.covers(name)]:
-                self._forget(name)
+                self._let_go(self.subscription.narrow(request.resource_names))
+                return outcome if outcome.push else Outcome(self.type_url, "stale")
         else:
             self.started = True
             self._presented = request.version_info
-            added = self.subscription.replace(request.resource_names)
-            self.must_answer = self.subscription.wildcard and self.full
-        for name in added:
-            self._want(name)  # rule 16
-        if resources is not None:
-            self.settle(added, resources)
+        change = self.subscription.replace(request.resource_names)
+        self._let_go(change)
+        self._ask(change.added, resources, everything=change.gained_wildcard)  # rule 16
         return outcome
 
-    def refresh(self, resources: ResourceSet) -> None:
+    def compare(self, resources: ResourceSet) -> None:
         """Compare everything, the first time by the version that the client came with."""
         presented, self._presented = self._presented, ""
-        if presented and presented == resources.version and self.full and self._wildcard_only:
-            # Rule 19: it has all of this, and no subscription can be new.
-            self._known.update((resource.name, resource) for resource in resources)
-            self.must_answer = False
-        super().refresh(resources)
-
-    @property
-    def _wildcard_only(self) -> bool:
-        return self.subscription.wildcard and not self.subscription.names
+        if presented and self.carries_all:
+            only_wildcard = self.subscription.wildcard and not self.subscription.names
+            if only_wildcard and presented == resources.version:
+                # Rule 19: it has all of this, and no subscription can be new.
+                self._known.update((resource.name, resource) for resource in resources)
+                self.must_answer = False
+            else:
+                self._inherited = True
+        super().compare(resources)
 
     def respond(self, nonce: str, now: float, resources: ResourceSet, *, removals: bool) -> Response:
         """Make a response: of clusters and listeners everything, of other types what is owed."""
-        changed = tuple(self.upserts)
-        removed = tuple(self.removals) if removals else ()
-        if not self.full:
-            send = [found for name in changed if (found := resources.get(name))]
-            version = resources.version
-        else:
-            if self.subscription.wildcard:
-                send = list(resources)
-            else:
-                send = [found for name in sorted(self.subscription.names) if (found := resources.get(name))]
-            # What is to be removed later is kept by naming it still.
-            held = () if removals else tuple(self._known[name] for name in self.removals)
-            kept = [known for known in held if isinstance(known, Resource)]
-            complete = not kept and len(send) == len(resources)
-            send += kept
-            version = resources.version if complete else ResourceSet(send).version
-        self.upserts.clear()
-        self.denied.clear()
-        if removals:
-            self.removals.clear()
-            for name in removed:
-                self._known.pop(name, None)
-        self._known.update((resource.name, resource) for resource in send)
-        response = Response(self.type_url, nonce, version, tuple(send), changed, removed, delta=False)
         self._nonce = nonce
-        self._sent(response, now)
-        return response
+        return super().respond(nonce, now, resources, removals=removals)
 
-    def _gone(self, name: str) -> None:
-        if self.full:
-            self.removals[name] = None
-        else:
-            del self._known[name]  # rules 15 and 20: there is no way to say it, and no need
+    def _carried(
+        self, brought: tuple[Resource, ...], resources: ResourceSet
+    ) -> tuple[tuple[Resource, ...], str]:
+        if not self.carries_all:
+            return brought, resources.version
+        wildcard = self.subscription.wildcard
+        if wildcard and not self._refused and not self.removals:
+            return tuple(resources), resources.version
+        wanted = resources if wildcard else map(resources.get, sorted(self.subscription.names))
+        carried = [kept for resource in wanted if resource and (kept := self._accepted(resource))]
+        # What is to be removed later is kept by naming it still.
+        waiting = (self._known.get(name) for name in self.removals)
+        carried += [known for known in waiting if isinstance(known, Resource)]
+        return tuple(carried), version_of(carried)
 
-    def _cover_older(self, nonce: str) -> None:
-        """Count what was sent before an answered response as answered: Envoy ACKs only the newest of several."""
-        for older in [n for n in self.in_flight if int(n) < int(nonce)]:
-            del self.in_flight[older]
+    def _accepted(self, resource: Resource) -> Resource | None:
+        """Return what stands for a resource: where the client refused it, what it holds instead, None for nothing."""
+        if self._refused.get(resource.name) != resource.digest:
+            return resource
+        held = self._known.get(resource.name)
+        # What it may hold unseen would be deleted by leaving it out: better refused again than gone.
+        return resource if isinstance(held, str) else held
+
+    def _holds(self, name: str) -> Held | None:
+        return self._known.get(name, UNKNOWN if self._inherited else None)
+
+    def _accept(self, push: Push | None) -> None:
+        """Take note that the client holds all that an ACKed response carries, and nothing else."""
+        self._inherited = False
+        if push is not None and self._refused:
+            for resource in push.response.resources:
+                if self._refused.get(resource.name) == resource.digest:
+                    del self._refused[resource.name]
+                    self._known[resource.name] = resource
+
+    def _take(self, nonce: str) -> Push:
+        """Take an answered response, and those before it with it: Envoy answers only the newest of several.
+
+        Its words may then be about any of them, so that nobody knows what it held before.
+        """
+        push = super()._take(nonce)
+        older = [other for other in self.in_flight.values() if int(other.response.nonce) < int(nonce)]
+        if not older:
+            return push
+        steps: dict[str, Step] = {}
+        for other in [*older, push]:
+            self.in_flight.pop(other.response.nonce, None)
+            steps |= {name: Step(UNKNOWN, step.after) for name, step in other.steps.items()}
+        return push._replace(steps=steps)

@@ -4,6 +4,7 @@ Whoever owns the connection feeds it requests, attaches the tenant's snapshot on
 asks ``poll`` for what is to be sent whenever any of these happened or the time that ``poll`` named has come.
 """
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from xds.protocol.delta import DeltaState
@@ -11,7 +12,7 @@ from xds.protocol.response import Response
 from xds.protocol.sequencer import Sequencer, Timing
 from xds.protocol.sotw import SotwState
 from xds.protocol.type_state import Outcome, TypeState
-from xds.snapshot import Changes, Snapshot
+from xds.snapshot import Changes, Resource, ResourceSet, Snapshot
 from xds.snapshot.types import CLUSTER, ENDPOINT
 
 
@@ -59,9 +60,14 @@ class StreamState:
         if self._only_type and type_url != self._only_type:
             raise ProtocolError(f"type_url is {type_url!r}: this stream carries {self._only_type!r} only")
         state = self._states.get(type_url)
+        new = state is None
         if state is None:
             state = self._states[type_url] = DeltaState(type_url) if self._delta else SotwState(type_url)
-        return state.request(request, self._snapshot.get(type_url) if self._snapshot else None)
+        outcome = state.request(request, self._resources(type_url))
+        if new and type_url == ENDPOINT and CLUSTER in self._states:
+            # It may hold their endpoints from an earlier stream: clusters that it was sent since then wait for them anew.
+            self._resend_endpoints(self._states[CLUSTER].sent)
+        return outcome
 
     def attach(self, snapshot: Snapshot) -> None:
         """Serve this snapshot from now on."""
@@ -69,47 +75,44 @@ class StreamState:
         for type_url, state in self._states.items():
             resources = snapshot.get(type_url)
             if resources is not None:
-                state.refresh(resources)
+                state.compare(resources)
 
     def changed(self, changes: Changes) -> None:
         """Take note of a change of the attached snapshot."""
-        if self._snapshot is None:
-            return
         for type_url, names in changes.items():
-            state = self._states.get(type_url)
-            resources = self._snapshot.get(type_url)
+            state, resources = self._states.get(type_url), self._resources(type_url)
             if state is not None and resources is not None:
                 state.settle(names, resources)
 
     def poll(self, now: float) -> Due:
         """Return what is to be sent now, and count it as sent."""
         responses: list[Response] = []
-        if self._snapshot is None:
-            return Due(responses, None)
         sequencer = self._sequencer
         sequencer.begin()
         for state in sequencer.order(self._states):
-            resources = self._snapshot.get(state.type_url)
-            if resources is None or not state.pending:
+            resources = self._resources(state.type_url)
+            if resources is None:
                 continue
             may_send, removals = sequencer.allows(state, self._states, now)
             if not may_send:
                 continue
             self._nonces += 1
             response = state.respond(str(self._nonces), now, resources, removals=removals)
-            sequencer.sent(state)
             responses.append(response)
             if state.type_url == CLUSTER:
-                self._resend_endpoints(response)
+                changed = set(response.changed)
+                self._resend_endpoints(cluster for cluster in response.resources if cluster.name in changed)
         return Due(responses, sequencer.wake_at)
 
-    def _resend_endpoints(self, response: Response) -> None:
-        """Owe the endpoints of every cluster that was sent: it warms again, and waits for them (rule 30)."""
+    def _resources(self, type_url: str) -> ResourceSet | None:
+        return self._snapshot.get(type_url) if self._snapshot else None
+
+    def _resend_endpoints(self, clusters: Iterable[Resource]) -> None:
+        """Owe the endpoints of clusters that were sent: each warms again, and waits for them (rule 30)."""
         endpoints = self._states.get(ENDPOINT)
-        resources = self._snapshot.get(ENDPOINT) if self._snapshot else None
-        if endpoints is None or resources is None:
+        if endpoints is None:
             return
-        changed = set(response.changed)
-        for resource in response.resources:
-            if resource.eds_name is not None and resource.name in changed:
-                endpoints.resend(resource.eds_name, resources)
+        resources = self._resources(ENDPOINT)
+        for cluster in clusters:
+            if cluster.eds_name is not None:
+                endpoints.resend(cluster.eds_name, resources)

@@ -1,11 +1,23 @@
 """Which names a stream wants of one type: the wildcard rules of the discovery protocol, and nothing else.
 
-Source: Envoy's "xDS REST and gRPC protocol", "How the client specifies what resources to return".
+Source: Envoy's "xDS REST and gRPC protocol", "How the client specifies what resources to return". Rules by number:
+``docs/xds-protocol.md``.
 """
 
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
+from typing import Final, NamedTuple
 
-WILDCARD = "*"
+WILDCARD: Final = "*"
+
+
+class Change(NamedTuple):
+    """What a request changed: names that are new, names that went, and whether the wildcard came or went."""
+
+    added: AbstractSet[str]
+    dropped: AbstractSet[str]
+    gained_wildcard: bool
+    lost_wildcard: bool
 
 
 class Subscription:
@@ -25,52 +37,55 @@ class Subscription:
         return self._wildcard
 
     @property
-    def names(self) -> frozenset[str]:
+    def names(self) -> AbstractSet[str]:
         """The names asked for one by one."""
-        return frozenset(self._names)
+        return self._names
 
     def covers(self, name: str) -> bool:
         """Whether a resource of this name is wanted."""
         return self._wildcard or name in self._names
 
-    def replace(self, names: Iterable[str]) -> set[str]:
-        """State of the world: a request's names replace the earlier ones. Returns the names that are new.
+    def replace(self, names: Iterable[str]) -> Change:
+        """State of the world: a request's names take the place of the earlier ones.
 
         A first request without names is a wildcard; once any name or ``*`` was sent, no names means none (rule 17).
         ``["*", "A"]`` and then ``["A"]`` drops the wildcard only (rule 18).
         """
-        wanted = set(names)
-        if not wanted and not self._named:
-            self._wildcard = True
-            return set()
-        self._named = True
-        self._wildcard = WILDCARD in wanted
-        wanted.discard(WILDCARD)
-        added = wanted - self._names
+        wanted, wildcard = self._stated(names)
+        added, dropped = wanted - self._names, self._names - wanted
         self._names = wanted
-        return added
+        return self._changed(added, dropped, wildcard=wildcard)
 
-    def change(self, subscribe: Iterable[str], unsubscribe: Iterable[str], *, first: bool) -> set[str]:
-        """Delta: a request adds and drops names. Returns the dropped ones that were subscribed.
+    def narrow(self, names: Iterable[str]) -> Change:
+        """State of the world: a stale request adds nothing, but what it no longer names the client has let go of."""
+        wanted, wildcard = self._stated(names)
+        dropped = self._names - wanted
+        self._names &= wanted
+        return self._changed(set(), dropped, wildcard=self._wildcard and wildcard)
+
+    def change(self, subscribe: Iterable[str], unsubscribe: Iterable[str], *, first: bool) -> Change:
+        """Delta: a request adds and drops names, and costs what it names.
 
         A first request that subscribes to nothing is a wildcard, which names that are added later leave as it is and only
         unsubscribing ``*`` ends (rule 27). Unsubscribing what was never subscribed is ignored (rule 26).
         """
-        wanted = set(subscribe)
-        if first and not wanted:
-            self._wildcard = True
-        if WILDCARD in wanted:
-            self._wildcard = True
-            wanted.discard(WILDCARD)
-        self._names |= wanted
-        dropped: set[str] = set()
-        for name in unsubscribe:
-            if name == WILDCARD:
-                self._wildcard = False
-            elif name in self._names:
-                self._names.discard(name)
-                dropped.add(name)
-        return dropped
+        asked, left = set(subscribe), set(unsubscribe)
+        wildcard = (self._wildcard or WILDCARD in asked or (first and not asked)) and WILDCARD not in left
+        added = asked - left - self._names - {WILDCARD}
+        dropped = left & self._names
+        self._names |= added
+        self._names -= dropped
+        return self._changed(added, dropped, wildcard=wildcard)
+
+    def _stated(self, names: Iterable[str]) -> tuple[set[str], bool]:
+        """Return the names that a state-of-the-world request states, and whether it states the wildcard."""
+        stated = set(names)
+        self._named = self._named or bool(stated)
+        return stated - {WILDCARD}, WILDCARD in stated or not self._named
+
+    def _changed(self, added: AbstractSet[str], dropped: AbstractSet[str], *, wildcard: bool) -> Change:
+        had, self._wildcard = self._wildcard, wildcard
+        return Change(added, dropped, wildcard and not had, had and not wildcard)
 
     def __repr__(self) -> str:
         return f"Subscription({'* ' if self._wildcard else ''}{sorted(self._names)})"

@@ -2,41 +2,50 @@
 
 A state machine without I/O: requests and changes of the snapshot go in, and what is owed to the client lies ready in
 ``upserts``, ``removals`` and ``denied`` until ``respond`` makes a response of it. When that may happen, and which type
-goes first, is the sequencer's business.
+goes first, is the sequencer's business. Rules by number: ``docs/xds-protocol.md``.
 """
 
-import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
-from typing import Any, Final, Literal, NamedTuple
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
+from xds.protocol.refusal import named_in
 from xds.protocol.response import Response
-from xds.protocol.subscription import Subscription
+from xds.protocol.subscription import Change, Subscription
 from xds.snapshot import Resource, ResourceSet
 
-# Stands for "the client may hold something under this name, and it is to be sent again".
-_STALE: Final = ""
-# Responses that wait for an ACK, remembered so that it can be told what was ACKed; a client that never ACKs is forgotten
-# piece by piece.
-_MAX_IN_FLIGHT: Final = 16
-# What a resource's name is made of, for finding names in the text of a NACK.
-_NAME_CHARACTER: Final = r"[A-Za-z0-9_.:/\-]"
+# What a client holds under a name: a resource that it was sent, or the version that it presented when it came.
+Held: TypeAlias = Resource | str
+# The version of what a client may hold unseen; no resource has it.
+UNKNOWN: Final = ""
+# Responses that wait for an answer, and are remembered so that it can be told what was answered: more than Envoy leaves
+# open in the 15 s for which a cluster may warm. A client that never answers is forgotten piece by piece.
+_MAX_IN_FLIGHT: Final = 100
+
+
+class Step(NamedTuple):
+    """What a response does under one name: from what the client held before (None: nothing) to what it brings (None: gone)."""
+
+    before: Held | None
+    after: Resource | None
 
 
 class Push(NamedTuple):
-    """A response that was sent and is not yet answered."""
+    """A response that was sent and is not yet answered, and what it does by name."""
 
     response: Response
     sent_at: float
+    steps: dict[str, Step]
 
 
 class Outcome(NamedTuple):
     """What a request turned out to be, for logs and statistics."""
 
+    type_url: str
     kind: Literal["subscribe", "ack", "nack", "stale"]
     # The response that is ACKed or refused.
     push: Push | None = None
-    # Of a NACK: the client's words, and the names that are held back until their content changes.
+    # Of a NACK: the client's words, and the names that are held back until their content or the subscription changes.
     error: str = ""
     held: tuple[str, ...] = ()
 
@@ -44,31 +53,41 @@ class Outcome(NamedTuple):
 class TypeState(ABC):
     """One type on one stream. ``now`` is in seconds of any steady clock."""
 
-    #: Whether a resource's absence from a response deletes it at the client.
-    full: bool
+    #: Which of the two kinds of responses it makes.
+    delta: bool
+    #: Whether a response can say that a resource is gone, and an empty one that there are none.
+    tells_absence: bool
+    #: Whether each response carries everything, so that what it leaves out is deleted.
+    carries_all: bool
 
     def __init__(self, type_url: str) -> None:
         self.type_url = type_url
         self.subscription = Subscription()
         self.started = False
-        self._compared = False
         # Insertion-ordered sets: names to send, names that are gone, names asked for that do not exist.
         self.upserts: dict[str, None] = {}
         self.removals: dict[str, None] = {}
         self.denied: dict[str, None] = {}
-        # A response is due even if it is empty.
+        # A response is due even if it is empty; it is due at once, since it takes the last endpoints from a cluster.
         self.must_answer = False
+        self.urgent = False
         self.in_flight: dict[str, Push] = {}
-        # What the client holds once it has applied everything sent: the resource itself, or the version that it
-        # presented when it came.
-        self._known: dict[str, Resource | str] = {}
+        self._compared = False
+        # What the client holds once it has applied everything sent, and which of it is to be sent all the same.
+        self._known: dict[str, Held] = {}
+        self._again: set[str] = set()
         # Digests of what the client refused, by name.
         self._refused: dict[str, int] = {}
 
     @property
+    def adds(self) -> bool:
+        """Whether anything but removals is owed to the client."""
+        return bool(self.upserts or self.denied or self.must_answer)
+
+    @property
     def pending(self) -> bool:
         """Whether anything is owed to the client."""
-        return bool(self.upserts or self.removals or self.denied or self.must_answer)
+        return self.adds or bool(self.removals)
 
     @property
     def last_sent_at(self) -> float | None:
@@ -80,30 +99,65 @@ class TypeState(ABC):
     def request(self, request: Any, resources: ResourceSet | None) -> Outcome:
         """Take a request of the client; ``resources`` is the type's current set, None while there is none."""
 
-    @abstractmethod
-    def respond(self, nonce: str, now: float, resources: ResourceSet, *, removals: bool) -> Response:
-        """Make a response of what is owed, removals only where they are allowed, and count it as sent."""
+    def compare(self, resources: ResourceSet) -> None:
+        """Compare everything that the client wants or holds with a set that is new to it."""
+        self._compared = True
+        wanted = resources.names if self.subscription.wildcard else self.subscription.names
+        for name in dict.fromkeys([*self._known, *wanted]):
+            self._weigh(name, resources)
 
     def settle(self, names: Iterable[str], resources: ResourceSet) -> None:
-        """Compare names with the set, those that changed in it or in the subscription; the first time, all."""
-        if self._compared:
-            for name in names:
-                self._weigh(name, resources)
-        else:
-            self._compared = True
-            self.refresh(resources)
-
-    def refresh(self, resources: ResourceSet) -> None:
-        """Compare everything that the client wants or holds with the set."""
-        wanted = resources.names if self.subscription.wildcard else self.subscription.names
-        for name in [*self._known, *wanted]:
+        """Compare names with the set, those that changed in it or in the subscription; the first time, everything."""
+        if not self._compared:
+            self.compare(resources)
+            return
+        for name in names:
             self._weigh(name, resources)
 
-    def resend(self, name: str, resources: ResourceSet) -> None:
+    @property
+    def sent(self) -> Iterator[Resource]:
+        """The resources that the client holds because it was sent them."""
+        return (known for known in self._known.values() if isinstance(known, Resource))
+
+    def resend(self, name: str, resources: ResourceSet | None) -> None:
         """Send a name again even though the client has it (rule 30); one that it was never sent is left alone."""
         if name in self._known:
-            self._known[name] = _STALE
-            self._weigh(name, resources)
+            self._again.add(name)
+            if resources is not None:
+                self._weigh(name, resources)
+
+    def respond(self, nonce: str, now: float, resources: ResourceSet, *, removals: bool) -> Response:
+        """Make a response of what is owed, removals only where they are allowed, and count it as sent."""
+        brought = tuple(found for name in self.upserts if (found := resources.get(name)) is not None)
+        gone = tuple({**self.denied, **self.removals} if removals else self.denied)
+        steps = {resource.name: Step(self._holds(resource.name), resource) for resource in brought}
+        steps |= {name: Step(self._holds(name), None) for name in gone}
+        self.must_answer = self.urgent = False
+        self.upserts.clear()
+        self.denied.clear()
+        if removals:
+            self.removals.clear()
+        for name in gone:
+            self._known.pop(name, None)
+        self._known.update((resource.name, resource) for resource in brought)
+        self._again.difference_update(steps)
+        carried, version = self._carried(brought, resources)
+        changed = tuple(resource.name for resource in brought)
+        response = Response(self.type_url, nonce, version, carried, changed, gone, delta=self.delta)
+        while len(self.in_flight) >= _MAX_IN_FLIGHT:
+            del self.in_flight[next(iter(self.in_flight))]
+        self.in_flight[nonce] = Push(response, now, steps)
+        return response
+
+    def _carried(
+        self, brought: tuple[Resource, ...], resources: ResourceSet
+    ) -> tuple[tuple[Resource, ...], str]:
+        """Return the resources of a response that brings some, and its version."""
+        return brought, resources.version
+
+    def _holds(self, name: str) -> Held | None:
+        """Return what the client holds under a name, None for nothing."""
+        return self._known.get(name)
 
     def _weigh(self, name: str, resources: ResourceSet) -> None:
         """Decide whether a name is to be sent, to be removed, or neither."""
@@ -111,74 +165,125 @@ class TypeState(ABC):
         if resource is None:
             self.upserts.pop(name, None)
             self._refused.pop(name, None)
-            if name in self._known:
-                self._gone(name)
+            if name in self._known and self.tells_absence:
+                self.removals[name] = None
+            elif name in self._known:
+                self._forget(name)  # rules 15 and 20: there is no way to say it, and no need
+            return
+        if not self.subscription.covers(name):
+            self._forget(name)
             return
         self.removals.pop(name, None)
         self.denied.pop(name, None)
-        if (
-            self.subscription.covers(name)
-            and not self._is_current(name, resource)
-            and self._refused.get(name) != resource.digest
-        ):
+        refused = self._refused.get(name) == resource.digest
+        if not refused:
+            self._refused.pop(name, None)
+        if not refused and (name in self._again or not self._is_current(name, resource)):
             self.upserts[name] = None
+            self.urgent = self.urgent or resource.without_endpoints
         else:
             self.upserts.pop(name, None)
 
-    @abstractmethod
-    def _gone(self, name: str) -> None:
-        """Take note that what the client holds no longer exists."""
-
     def _is_current(self, name: str, resource: Resource) -> bool:
         known = self._known.get(name)
-        if known is None or isinstance(known, str):
-            return known == resource.version
-        return known.digest == resource.digest
+        return known.digest == resource.digest if isinstance(known, Resource) else known == resource.version
 
-    def _want(self, name: str) -> None:
-        """Note that a name was asked for: it is sent whatever is believed of it, refused content too."""
-        self._refused.pop(name, None)
-        if name in self._known:
-            self._known[name] = _STALE
+    def _ask(self, names: Iterable[str], resources: ResourceSet | None, *, everything: bool) -> None:
+        """Take note of what was asked for now: it is sent whatever is believed of it, refused content too."""
+        if everything:
+            self.must_answer = self.tells_absence
+            if resources is not None and self._compared:
+                names = [*names, *resources.names]
+        names = tuple(names)
+        for name in names:
+            self._refused.pop(name, None)
+            self._forget_steps(name)
+            if name in self._known:
+                self._again.add(name)
+        if resources is not None:
+            self.settle(names, resources)
+
+    def _let_go(self, change: Change) -> None:
+        """Take note of what the client no longer wants: it drops that by itself."""
+        names: Collection[str] = change.dropped
+        if change.lost_wildcard:
+            self.must_answer = False
+            names = {**self._known, **self.upserts, **self.removals, **self.denied, **self._refused}
+        for name in names:
+            if not self.subscription.covers(name):
+                self._forget(name)
 
     def _forget(self, name: str) -> None:
-        """Note that the client no longer wants a name, and drops it by itself."""
-        for held in (self._known, self.upserts, self.removals, self.denied, self._refused):
-            held.pop(name, None)
+        for tracked in (self._known, self.upserts, self.removals, self.denied, self._refused):
+            tracked.pop(name, None)
+        self._again.discard(name)
+        self._forget_steps(name)
 
-    def _sent(self, response: Response, now: float) -> None:
-        self.must_answer = False
-        while len(self.in_flight) >= _MAX_IN_FLIGHT:
-            del self.in_flight[next(iter(self.in_flight))]
-        self.in_flight[response.nonce] = Push(response, now)
+    def _forget_steps(self, name: str) -> None:
+        """Let the answer to an earlier response say nothing about a name any more."""
+        for push in self.in_flight.values():
+            push.steps.pop(name, None)
 
     def _answered(self, request: Any, resources: ResourceSet | None) -> Outcome:
         """Take an ACK or a NACK of a response in flight."""
-        push = self.in_flight.pop(request.response_nonce)
+        push = self._take(request.response_nonce)
         # A NACK is the presence of error_detail, nothing else (rule 5).
         if not request.HasField("error_detail"):
-            return Outcome("ack", push)
+            return Outcome(self.type_url, "ack", push)
         text: str = request.error_detail.message
-        changed = push.response.changed
-        if self.full:
-            # Whatever the next change brings has to carry these again: absence would delete them.
-            held = named_in(text, (resource.name for resource in push.response.resources)) or changed
+        response = push.response
+        named = named_in(text, [*(resource.name for resource in response.resources), *response.removed])
+        self._hold_back(push, named)
+        if resources is not None:
+            self.settle(push.steps, resources)
+        return Outcome(self.type_url, "nack", push, text, named or response.changed)
+
+    def _take(self, nonce: str) -> Push:
+        """Take an answered response from those in flight."""
+        return self.in_flight.pop(nonce)
+
+    def _hold_back(self, push: Push, named: tuple[str, ...]) -> None:
+        """Hold back what a NACK names, or all of the response if it names none, and send the rest again (rule 5)."""
+        rest_goes_again = bool(named) and self._can_do_without(named, push)
+        number = int(push.response.nonce)
+        later = [other for nonce, other in self.in_flight.items() if int(nonce) > number]
+        for name, step in push.steps.items():
+            following = next((other for other in later if name in other.steps), None)
+            if following is not None:
+                # What was sent since then decides; it followed what this response did not replace.
+                following.steps[name] = Step(step.before, following.steps[name].after)
+            elif not named or name in named:
+                self._refuse(name, step, certain=bool(named))
+            elif rest_goes_again:
+                self._repeat(name, step)
+
+    def _can_do_without(self, named: tuple[str, ...], push: Push) -> bool:
+        """Whether the next response can leave out what was refused and delete nothing that the client may hold instead."""
+        if not self.carries_all:
+            return True
+        steps = [push.steps.get(name) for name in named]
+        return all(step is not None and not isinstance(step.before, str) for step in steps)
+
+    def _refuse(self, name: str, step: Step, *, certain: bool) -> None:
+        """Take note that the client keeps what it held: for certain where its text names the resource."""
+        if step.after is None:
+            return
+        self._refused[name] = step.after.digest
+        before = step.before
+        if not certain and before is None and not self.carries_all:
+            before = UNKNOWN  # it may have taken a part of what it refused as a whole
+        if before is None:
+            self._known.pop(name, None)
+            return
+        self._known[name] = before
+        if not certain:
+            self._again.add(name)
+
+    def _repeat(self, name: str, step: Step) -> None:
+        """Do again what a response did that the client refused for other names: it may have applied none of it."""
+        if step.after is not None:
+            self._again.add(name)
+        elif step.before is not None:
+            self._known[name] = step.before
         else:
-            held = named_in(text, changed) or changed
-            digests = {resource.name: resource.digest for resource in push.response.resources}
-            self._refused.update((name, digests[name]) for name in held)
-            # The client may have applied none of it: what it did not name goes out again, without what it did.
-            self._known.update(dict.fromkeys(changed, _STALE))
-            if resources is not None:
-                self.settle(changed, resources)
-        return Outcome("nack", push, text, held)
-
-
-def named_in(text: str, names: Iterable[str]) -> tuple[str, ...]:
-    """Return the names that a NACK's text names, as whole words: ``web`` is not in ``my-web refused``."""
-    return tuple(
-        name
-        for name in names
-        if name in text
-        and re.search(rf"(?<!{_NAME_CHARACTER}){re.escape(name)}(?!{_NAME_CHARACTER}*[A-Za-z0-9])", text)
-    )
+            self.denied[name] = None

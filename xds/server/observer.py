@@ -28,7 +28,7 @@ class Observer(Protocol):
     """What can be heard. ``seconds`` are those since the change that is pushed, or since the push that is answered."""
 
     def opened(self, stream: StreamInfo, *, known: bool) -> None:
-        """Take note of a stream whose node is known now; ``known`` says whether its tenant has a snapshot."""
+        """Take note of a stream whose node is known now; ``known`` says whether its tenant has any resource."""
 
     def pushed(self, stream: StreamInfo, response: Response, seconds: float) -> None:
         """Take note of a response that was written."""
@@ -47,7 +47,7 @@ class LoggingObserver:
         self._log = log or structlog.get_logger("xds.server")
 
     def opened(self, stream: StreamInfo, *, known: bool) -> None:
-        """Log the stream; a tenant without a snapshot is a warning, since a wrong name looks just like that."""
+        """Log the stream; a tenant that has nothing is a warning, since a wrong name looks just like that."""
         variant = "delta" if stream.delta else "sotw"
         fields = {"node": stream.node, "tenant": stream.tenant, "peer": stream.peer, "variant": variant}
         if known:

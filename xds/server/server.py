@@ -92,12 +92,13 @@ class XdsServer:
 
         Raises ``AddressError`` where that is not to be had.
         """
+        _try(address)
         server = grpc.aio.server(options=self._options.channel_arguments())
         server.add_generic_rpc_handlers(tuple(self._handlers()))
         try:
             port: int = server.add_insecure_port(address)
         except RuntimeError:
-            raise AddressError(f"cannot listen on {address}: {_why_not(address)}") from None
+            raise AddressError(f"cannot listen on {address}: gRPC refused it") from None
         await server.start()
         self._server = server
         return port
@@ -144,15 +145,19 @@ class XdsServer:
         return handle
 
 
-def _why_not(address: str) -> str:
-    """Return the system's reason for refusing an address, which gRPC keeps to itself."""
+def _try(address: str) -> None:
+    """Bind an address for a moment: gRPC tells the reason of a refusal to its own log only.
+
+    Raises ``AddressError`` with the system's reason.
+    """
     host, _, port = address.rpartition(":")
     try:
         family, kind, protocol, _, where = socket.getaddrinfo(
             host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(where)
     except (OSError, ValueError) as error:
-        return getattr(error, "strerror", None) or str(error)
-    return "gRPC refused it"
+        reason = getattr(error, "strerror", None) or str(error)
+        raise AddressError(f"cannot listen on {address}: {reason}") from None

@@ -120,7 +120,7 @@ class Stream:
         now = self._loop.time()
         outcome = self._state.request(request)
         sent_at = outcome.push.sent_at if outcome.push else now
-        self._observer.answered(self.info, request.type_url, outcome, now - sent_at)
+        self._observer.answered(self.info, outcome.type_url, outcome, now - sent_at)
         self._notice(now)
 
     def _identify(self, request: Any) -> None:
@@ -133,8 +133,7 @@ class Stream:
         self.info.node, self.info.tenant = request.node.id, tenant
         self._unwatch = self._cache.watch(tenant, self._changed)
         snapshot = self._cache.get(tenant)
-        self._observer.opened(self.info, known=snapshot is not None)
-        # An observer may have given the tenant its snapshot; the watch has attached it then.
+        self._observer.opened(self.info, known=snapshot is not None and not snapshot.is_empty)
         if snapshot is not None:
             self._state.attach(snapshot)
 

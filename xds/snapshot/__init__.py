@@ -2,6 +2,6 @@
 
 from xds.snapshot.cache import SnapshotCache, Watcher
 from xds.snapshot.resource import Resource
-from xds.snapshot.snapshot import Changes, ResourceSet, Snapshot
+from xds.snapshot.snapshot import Changes, ResourceSet, Snapshot, version_of
 
-__all__ = ["Changes", "Resource", "ResourceSet", "Snapshot", "SnapshotCache", "Watcher"]
+__all__ = ["Changes", "Resource", "ResourceSet", "Snapshot", "SnapshotCache", "Watcher", "version_of"]

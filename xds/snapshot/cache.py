@@ -20,7 +20,8 @@ class SnapshotCache:
         """``types`` are the type URLs that every new snapshot has from the start, if only empty."""
         self._types = tuple(types)
         self._snapshots: dict[str, Snapshot] = {}
-        self._watchers: dict[str, set[Watcher]] = {}
+        # Of each tenant those who hear, in the order in which they came.
+        self._watchers: dict[str, dict[Watcher, None]] = {}
 
     def get(self, tenant: str) -> Snapshot | None:
         """Return the tenant's snapshot, or None when it was never set."""
@@ -44,17 +45,23 @@ class SnapshotCache:
             snapshot = self._snapshots[tenant] = Snapshot(self._types)
         changes = snapshot.update(upserts, removals)
         if changes or new:
-            for watcher in tuple(self._watchers.get(tenant, ())):
-                watcher(snapshot, changes)
+            watchers = self._watchers.get(tenant, {})
+            for watcher in tuple(watchers):
+                if watcher in watchers:  # not when an earlier one ended its watch
+                    watcher(snapshot, changes)
         return changes
+
+    def watched(self, tenant: str) -> bool:
+        """Whether anybody hears of the tenant's changes."""
+        return tenant in self._watchers
 
     def watch(self, tenant: str, watcher: Watcher) -> Callable[[], None]:
         """Call ``watcher`` at every change of the tenant's snapshot, until the returned function is called."""
-        self._watchers.setdefault(tenant, set()).add(watcher)
+        self._watchers.setdefault(tenant, {})[watcher] = None
 
         def unwatch() -> None:
-            watchers = self._watchers.get(tenant, set())
-            watchers.discard(watcher)
+            watchers = self._watchers.get(tenant, {})
+            watchers.pop(watcher, None)
             if not watchers:
                 self._watchers.pop(tenant, None)
 

@@ -5,67 +5,69 @@ changes and be joined into the responses of every stream as it is. Nothing here 
 """
 
 import hashlib
-from typing import Any, Self
+from typing import Any, Final, Self
 
-from xds.messages import Any_, pack
-from xds.snapshot.types import CLUSTER
+from xds.messages import Any_, Cluster, ClusterLoadAssignment
+from xds.messages import type_url as type_url_of
+from xds.snapshot.types import CLUSTER, ENDPOINT
 
-_BYTES_OF_VERSION = 8
-_EDS = 3  # envoy.config.cluster.v3.Cluster.DiscoveryType
+_BYTES_OF_VERSION: Final = 8
+_EDS: Final = 3  # envoy.config.cluster.v3.Cluster.DiscoveryType
 
 
 class Resource:
     """A named resource of one type: its bytes, its version and its share of a response. Immutable.
 
     ``version`` is a hash of the content unless the maker gave one (rule 34: the same on every replica and after a
-    restart). ``body`` is the encoded ``google.protobuf.Any``. ``sotw_head + body`` is the resource as an element of
-    ``DiscoveryResponse.resources``, ``delta_head + body`` as one of ``DeltaDiscoveryResponse.resources``.
-    ``eds_name`` names the ClusterLoadAssignment that a cluster waits for, if it does (rule 30).
+    restart); it is never empty. ``body`` is the encoded ``google.protobuf.Any``, whose type is the resource's by
+    construction (rule 11). ``sotw_head + body`` is the resource as an element of ``DiscoveryResponse.resources``,
+    ``delta_head + body`` as one of ``DeltaDiscoveryResponse.resources``. ``digest`` stands for name, version and content.
+
+    Of a cluster, ``eds_name`` names the ClusterLoadAssignment that it waits for, if it does (rule 30). Of a
+    ClusterLoadAssignment, ``without_endpoints`` says whether it empties its cluster (rule 31).
     """
 
-    __slots__ = ("body", "delta_head", "digest", "eds_name", "name", "sotw_head", "type_url", "version")
+    __slots__ = (
+        "body",
+        "delta_head",
+        "digest",
+        "eds_name",
+        "name",
+        "sotw_head",
+        "type_url",
+        "version",
+        "without_endpoints",
+    )
 
-    def __init__(
-        self,
-        *,
-        type_url: str,
-        name: str,
-        body: bytes,
-        version: str | None = None,
-        eds_name: str | None = None,
-    ) -> None:
-        content = hashlib.blake2b(body, digest_size=_BYTES_OF_VERSION)
+    def __init__(self, *, type_url: str, name: str, value: bytes, version: str = "") -> None:
+        """Take an encoded message; ``version`` is the maker's own.
+
+        Raises ``google.protobuf.message.DecodeError`` where a cluster's or an assignment's bytes are none.
+        """
         self.type_url = type_url
         self.name = name
-        self.body = body
-        self.version = content.hexdigest() if version is None else version
-        self.eds_name = eds_name
-        # Both sides of what makes a set of resources what it is: names, and what stands under them.
-        self.digest = int.from_bytes(
-            hashlib.blake2b(
-                b"\0".join((name.encode(), self.version.encode(), content.digest())),
-                digest_size=_BYTES_OF_VERSION,
-            ).digest()
-        )
+        # google.protobuf.Any: type_url = 1, value = 2.
+        self.body = b"\x0a" + delimited(type_url.encode()) + b"\x12" + delimited(value)
+        content = hashlib.blake2b(self.body, digest_size=_BYTES_OF_VERSION)
+        self.version = version or content.hexdigest()
+        # Each part with its length: no two resources run into the same text.
+        identity = delimited(name.encode()) + delimited(self.version.encode()) + content.digest()
+        self.digest = int.from_bytes(hashlib.blake2b(identity, digest_size=_BYTES_OF_VERSION).digest())
         # Field 2 of either response, length-delimited.
-        self.sotw_head = b"\x12" + varint(len(body))
+        self.sotw_head = b"\x12" + varint(len(self.body))
         # envoy.service.discovery.v3.Resource: name = 3, version = 1, resource = 2.
         inner = (
             b"\x1a" + delimited(name.encode()) + b"\x0a" + delimited(self.version.encode()) + self.sotw_head
         )
-        self.delta_head = b"\x12" + varint(len(inner) + len(body)) + inner
+        self.delta_head = b"\x12" + varint(len(inner) + len(self.body)) + inner
+        self.eds_name = _eds_name(value) if type_url == CLUSTER else None
+        self.without_endpoints = type_url == ENDPOINT and _without_endpoints(value)
 
     @classmethod
-    def of(cls, name: str, message: Any, *, version: str | None = None) -> Self:
+    def of(cls, name: str, message: Any, *, version: str = "") -> Self:
         """Encode a message (of ``xds.messages``) under a name."""
-        packed = pack(message)
-        return cls(
-            type_url=packed.type_url,
-            name=name,
-            body=packed.SerializeToString(),
-            version=version,
-            eds_name=_eds_name(message) if packed.type_url == CLUSTER else None,
-        )
+        value = message.SerializeToString(deterministic=True)
+        return cls(type_url=type_url_of(message), name=name, value=value, version=version)
 
     def message(self, cls: type[Any]) -> Any:
         """Decode the resource into a message of ``cls``."""
@@ -75,11 +77,22 @@ class Resource:
         return f"Resource({self.type_url.rpartition('.')[2]} {self.name!r}, {len(self.body)} bytes, {self.version})"
 
 
-def _eds_name(cluster: Any) -> str | None:
+def _eds_name(encoded: bytes) -> str | None:
+    cluster = Cluster.FromString(encoded)
     if cluster.type != _EDS:
         return None
     name: str = cluster.eds_cluster_config.service_name or cluster.name
     return name
+
+
+def _without_endpoints(encoded: bytes) -> bool:
+    localities = ClusterLoadAssignment.FromString(encoded).endpoints
+    return not any(
+        locality.lb_endpoints
+        or locality.load_balancer_endpoints.lb_endpoints
+        or locality.HasField("leds_cluster_locality_config")
+        for locality in localities
+    )
 
 
 def varint(number: int) -> bytes:

@@ -5,19 +5,28 @@ reads it within one turn of the event loop reads one state. It knows nothing of 
 """
 
 from collections.abc import Iterable, Iterator, KeysView, Mapping
+from typing import Final
 
 from xds.snapshot.resource import Resource
 from xds.snapshot.types import short
 
-_MODULUS = 1 << 64
+_MODULUS: Final = 1 << 64
+
+
+def version_of(resources: Iterable[Resource]) -> str:
+    """Return the version of resources as a whole: 16 hexadecimal digits, the same wherever and in whatever order.
+
+    It is the sum of the resources' digests, and so can be kept as they come and go.
+    """
+    return _text(sum(resource.digest for resource in resources))
+
+
+def _text(total: int) -> str:
+    return f"{total % _MODULUS:016x}"
 
 
 class ResourceSet:
-    """The resources of one type by name, and the version of the whole.
-
-    The version is a hash over names, versions and contents that does not depend on order: the sum of the resources'
-    digests, kept as they come and go.
-    """
+    """The resources of one type by name, and the version of the whole."""
 
     __slots__ = ("_resources", "_sum")
 
@@ -29,8 +38,8 @@ class ResourceSet:
 
     @property
     def version(self) -> str:
-        """The version of the set: 16 hexadecimal digits, the same for the same content wherever it is built."""
-        return f"{self._sum:016x}"
+        """The set's version, as ``version_of`` has it."""
+        return _text(self._sum)
 
     def _put(self, resource: Resource) -> bool:
         old = self._resources.get(resource.name)
@@ -39,14 +48,14 @@ class ResourceSet:
                 return False
             self._sum -= old.digest
         self._resources[resource.name] = resource
-        self._sum = (self._sum + resource.digest) % _MODULUS
+        self._sum += resource.digest
         return True
 
     def _remove(self, name: str) -> bool:
         old = self._resources.pop(name, None)
         if old is None:
             return False
-        self._sum = (self._sum - old.digest) % _MODULUS
+        self._sum -= old.digest
         return True
 
     def get(self, name: str) -> Resource | None:
@@ -115,6 +124,11 @@ class Snapshot:
             if resources is not None and (type_url, name) not in kept and resources._remove(name):  # noqa: SLF001
                 changed.setdefault(type_url, set()).add(name)
         return {type_url: frozenset(names) for type_url, names in changed.items()}
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no resource of any type."""
+        return not any(map(len, self._sets.values()))
 
     def __repr__(self) -> str:
         counts = ", ".join(

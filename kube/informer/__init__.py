@@ -1,0 +1,1 @@
+"""Objects as they stand: the store that every source feeds and every consumer listens to."""

@@ -1,0 +1,5 @@
+"""Fixtures of this room's tests that others own."""
+
+from tests.support.workbench import envoy_binary
+
+__all__ = ["envoy_binary"]

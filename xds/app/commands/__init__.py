@@ -1,0 +1,1 @@
+"""The commands' options and help texts. Each function here reads options, and has another module do the work."""

@@ -1,0 +1,116 @@
+"""`kubelb-xds serve`."""
+
+import os
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from xds.app import settings
+from xds.app.address import ip_literal, listen_address
+from xds.app.commands.options import DEFAULTS, CaExpiryWarningDays, VerifyWithoutCa, parser
+from xds.app.settings import ServeSettings
+
+
+def serve(
+    *,
+    manifests: Annotated[
+        list[Path],
+        typer.Option(
+            metavar="DIR",
+            envvar="KUBELB_XDS_MANIFESTS",
+            help="A folder of LoadBalancer, Addresses and Secret manifests; may be given several times.",
+        ),
+    ],
+    xds_address: Annotated[
+        str,
+        typer.Option(
+            parser=parser(lambda text: str(listen_address(text))),
+            metavar="HOST:PORT",
+            envvar="KUBELB_XDS_ADDRESS",
+            help="Where Envoys connect; port 0 takes any free one.",
+        ),
+    ] = DEFAULTS.xds_address,
+    verify_without_ca: VerifyWithoutCa = DEFAULTS.verify_without_ca,
+    eds: Annotated[
+        settings.Eds,
+        typer.Option(
+            envvar="KUBELB_XDS_EDS",
+            help="Where Envoys ask for endpoints: on the aggregated stream, or on one of their own.",
+        ),
+    ] = DEFAULTS.eds,
+    listener_address: Annotated[
+        str,
+        typer.Option(
+            parser=parser(ip_literal),
+            metavar="IP",
+            envvar="KUBELB_XDS_LISTENER_ADDRESS",
+            help="What Envoys' listeners bind; :: takes IPv4 as well.",
+        ),
+    ] = DEFAULTS.listener_address,
+    ca_expiry_warning_days: CaExpiryWarningDays = DEFAULTS.ca_expiry_warning_days,
+    linger: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS",
+            envvar="KUBELB_XDS_LINGER",
+            min=0,
+            help="How long a Secret or Addresses object that is still named outlives its deletion:"
+            " kubectl replace --force deletes and creates.",
+        ),
+    ] = DEFAULTS.linger,
+    drain: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS",
+            envvar="KUBELB_XDS_DRAIN",
+            min=0,
+            help="How long streams get to end when the server stops.",
+        ),
+    ] = DEFAULTS.drain,
+    log_format: Annotated[
+        settings.LogFormat,
+        typer.Option(
+            envvar="KUBELB_XDS_LOG_FORMAT",
+            help="How log lines look; auto is human on a terminal, json elsewhere.",
+        ),
+    ] = "auto",
+    log_level: Annotated[
+        settings.LogLevel,
+        typer.Option(envvar="KUBELB_XDS_LOG_LEVEL", help="The lowest level that is logged, to stderr."),
+    ] = "info",
+) -> int:
+    """Serve folders of manifests to Envoys over xDS.
+
+    The folders hold .yaml, .yml and .json files, and every change in them is followed. An Envoy gets the LoadBalancers of the namespace that its node.cluster
+    names. SIGTERM and Ctrl-C end the streams in good order; Envoys keep what they have.
+
+    \b
+    Example:
+      kubelb-xds serve --manifests examples/manifests --manifests secrets
+      kubelb-xds bootstrap --tenant tenant-primary --xds-address 127.0.0.1:18000 > envoy.yaml
+      envoy --config-path envoy.yaml
+    """  # noqa: D301 — typer does not rewrap what follows \b
+    # The imports below take a second or two, and process 1 of a container never sees a signal that it does not handle.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: os._exit(0))
+    # gRPC's core writes to stderr on its own, of what our log and our errors tell as well.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+    from xds.app import logs  # noqa: PLC0415 — --help is to stay light
+    from xds.app.serve import serve as run  # noqa: PLC0415
+
+    logs.configure(log_format=log_format, level=log_level)
+    return run(
+        ServeSettings(
+            manifests=tuple(manifests),
+            xds_address=xds_address,
+            verify_without_ca=verify_without_ca,
+            eds=eds,
+            listener_address=listener_address,
+            ca_expiry_warning_days=ca_expiry_warning_days,
+            linger=linger,
+            drain=drain,
+        )
+    )

@@ -1,0 +1,77 @@
+"""Accepts connections on a port of its own and gives each to a task.
+
+asyncio's own servers hand out streams; the demo's want the sockets, to see what comes before a handshake and how one fails. This module
+does not know what is said on a connection.
+"""
+
+import asyncio
+import contextlib
+import socket
+from abc import ABC, abstractmethod
+from collections.abc import Coroutine
+from types import TracebackType
+from typing import Any, Self
+
+from xds.app.demo import ports
+
+_BACKLOG = 1024
+
+
+class Acceptor(ABC):
+    """Listens on a port of 127.0.0.1, a free one unless given, from its creation on, so that its `port` is known before it runs.
+
+    An async context manager: entering starts to accept, leaving ends every connection and frees the port.
+    """
+
+    def __init__(self, name: str, *, port: int | None = None) -> None:
+        self.name = name
+        self._socket = ports.bound(port=port)
+        self._socket.listen(_BACKLOG)
+        self.port: int = self._socket.getsockname()[1]
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name} on {ports.LOOPBACK}:{self.port}>"
+
+    async def __aenter__(self) -> Self:
+        self._start(self._accept())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        self._socket.close()
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
+
+    @abstractmethod
+    async def _serve(self, accepted: socket.socket, peer: str) -> None:
+        """Serve one connection to its end; `peer` is its other end as `ip:port`. An exception surfaces when the acceptor is left."""
+
+    async def _accept(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            accepted, address = await loop.sock_accept(self._socket)
+            accepted.setsockopt(
+                socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
+            )  # else each handshake takes 40 ms longer
+            self._start(self._served(accepted, f"{address[0]}:{address[1]}"))
+
+    async def _served(self, accepted: socket.socket, peer: str) -> None:
+        with contextlib.closing(accepted):
+            await self._serve(accepted, peer)
+
+    def _start(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Forget a task that ended well; one that failed is kept, for leaving to raise its exception."""
+        if task.cancelled() or task.exception() is None:
+            self._tasks.discard(task)

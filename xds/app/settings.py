@@ -1,0 +1,35 @@
+"""What an operator may set, with its defaults: the command line fills it in, the wiring reads it.
+
+Dataclasses only, so that ``--help`` and its defaults need nothing heavy.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+DEFAULT_XDS_ADDRESS = "127.0.0.1:18000"
+
+VerifyWithoutCa: TypeAlias = Literal["plain", "fail-closed"]
+Eds: TypeAlias = Literal["ads", "separate"]
+LogFormat: TypeAlias = Literal["auto", "human", "json"]
+LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeSettings:
+    """Everything that ``kubelb-xds serve`` may be told.
+
+    ``verify_without_ca``: what policy Verify without a ``caSecretRef`` yields: plain TCP as the reference documents, or a
+    cluster that fails closed. ``eds``: where Envoy asks for endpoints: on the aggregated stream, or on one of its own.
+    ``listener_address``: what Envoy's listeners bind. ``linger``: seconds for which a Secret or Addresses object that is
+    still named outlives its removal. ``drain``: seconds that streams get to end at SIGTERM.
+    """
+
+    manifests: tuple[Path, ...]
+    xds_address: str = DEFAULT_XDS_ADDRESS
+    verify_without_ca: VerifyWithoutCa = "plain"
+    eds: Eds = "ads"
+    listener_address: str = "0.0.0.0"  # noqa: S104 — a load balancer's purpose
+    ca_expiry_warning_days: int = 30
+    linger: float = 0.5
+    drain: float = 2.0
