@@ -6,9 +6,8 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import msgspec
 
 from kube.objects.addresses import Addresses
-from kube.objects.faults import Fault, InvalidObject, ObjectRef, UnknownKind, short
+from kube.objects.faults import Fault, InvalidObject, ObjectRef, UnknownKind, one_line, short
 from kube.objects.loadbalancer import LoadBalancer
-from kube.objects.metadata import MAX_NAME
 from kube.objects.secret import Secret, SecretDocument
 from kube.objects.structs import KubeStruct
 from kube.objects.walk import find_faults
@@ -89,6 +88,6 @@ def _ref(kind: str, body: Mapping[str, Any]) -> ObjectRef:
 
     def word(key: str, absent: str) -> str:
         value = metadata.get(key)
-        return value if isinstance(value, str) and value.isprintable() and len(value) <= MAX_NAME else absent
+        return value if isinstance(value, str) and value == one_line(value) else absent
 
     return ObjectRef(kind, word("namespace", "default"), word("name", ""))

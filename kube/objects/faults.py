@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 REDACTED: Final = "<redacted>"
 
 _MAX_VALUE: Final = 120
+_MAX_WORD: Final = 253  # the longest name in Kubernetes
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 64
 _SHORT.maxlevel = 2
@@ -56,8 +57,8 @@ class UnknownKind(ValueError):  # noqa: N818 - a ConfigMap in the folder is no e
     """A document of a kind that this program does not read. `kind` and `api_version` are empty when the document has none."""
 
     def __init__(self, kind: object, api_version: object, *, known: Sequence[str] = ()) -> None:
-        self.kind = _text(kind)
-        self.api_version = _text(api_version)
+        self.kind = "" if kind is None else one_line(kind)
+        self.api_version = "" if api_version is None else one_line(api_version)
         expected = f": one of {', '.join(known)} is read" if known else ""
         super().__init__(
             f"kind {self.kind or '(none)'} of apiVersion {self.api_version or '(none)'} is not known{expected}"
@@ -75,7 +76,8 @@ def short(value: object) -> str:
     return text if len(text) <= _MAX_VALUE else f"{text[: _MAX_VALUE - 3]}..."
 
 
-def _text(value: object) -> str:
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else short(value)
+def one_line(value: object) -> str:
+    """Return a text as it is where it fits into a line of a log, and anything else as a short repr."""
+    return (
+        value if isinstance(value, str) and value.isprintable() and len(value) <= _MAX_WORD else short(value)
+    )

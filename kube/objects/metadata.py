@@ -1,13 +1,11 @@
 """The parts that objects of every kind share: metadata, references by name, conditions. Knows none of the kinds."""
 
 from collections.abc import Mapping
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta
 
 from kube.objects.structs import KubeStruct
-
-MAX_NAME: Final = 253
 
 _LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 
@@ -23,7 +21,7 @@ DnsLabel: TypeAlias = Annotated[
 DnsSubdomain: TypeAlias = Annotated[
     str,
     Meta(
-        max_length=MAX_NAME,
+        max_length=253,
         pattern=rf"^{_LABEL}(\.{_LABEL})*\Z",
         description="a DNS name: at most 253 lower case letters, digits, inner hyphens and inner dots",
     ),

@@ -15,7 +15,7 @@ from kube.objects.faults import ObjectRef
 from kube.objects.metadata import ObjectMeta
 from kube.objects.structs import Broken, KubeStruct, Rule
 
-_BASE64 = re.compile(r"([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
+_BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
 
 
 class Secret(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -48,7 +48,7 @@ def decode_base64(text: str) -> bytes:
     Raises ValueError for anything else.
     """
     data = text.replace("\n", "").replace("\r", "")
-    if not _BASE64.fullmatch(data):  # binascii overlooks a superfluous "=", also when strict
+    if len(data) % 4 or not _BASE64.fullmatch(data):  # binascii overlooks a superfluous "=", also when strict
         raise ValueError("not base64")
     return binascii.a2b_base64(data)
 

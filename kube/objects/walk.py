@@ -17,8 +17,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import inspect
 
-from kube.objects.faults import REDACTED, Fault, short
-from kube.objects.metadata import MAX_NAME
+from kube.objects.faults import REDACTED, Fault, one_line, short
 from kube.objects.structs import KubeStruct, Rule
 
 _FAULTY: Final = object()
@@ -158,7 +157,7 @@ class _Map(_Reader):
 
     def contents(self, value: Any, path: str, report: _Report) -> object:
         for key, item in value.items():
-            where = f"{path}[{_word(key)}]"
+            where = f"{path}[{one_line(key)}]"
             self._key.read(key, where, report)
             self._value.read(item, where, report)
         return value
@@ -239,10 +238,10 @@ class _Object(_Reader):
 
     def _unknown(self, key: object, value: object, prefix: str, report: _Report) -> None:
         if not isinstance(key, str):
-            report.add(prefix + _word(key), value, "a field's name must be a string")
+            report.add(prefix + one_line(key), value, "a field's name must be a string")
         elif report.strict and not self._open:
             hint = _did_you_mean(key, self._fields) or f"; there are {_listing(self._fields, 'and')}"
-            report.add(prefix + _word(key), value, f"no such field{hint}")
+            report.add(prefix + one_line(key), value, f"no such field{hint}")
 
 
 _READERS: Final[dict[type[inspect.Type], Callable[[Any], _Reader]]] = {
@@ -291,11 +290,6 @@ def _size(node: inspect.StrType | inspect.VarTupleType, unit: str) -> str:
     if high:
         return f" of at most {high} {unit}s"
     return f" of at least {low} {unit}{'s' if low > 1 else ''}" if low else ""
-
-
-def _word(key: object) -> str:
-    """Return a key as it may stand in a path: on one line, and not for ever."""
-    return key if isinstance(key, str) and key.isprintable() and len(key) <= MAX_NAME else short(key)
 
 
 def _listing(words: Iterable[str], conjunction: str) -> str:

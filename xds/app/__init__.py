@@ -1,0 +1,1 @@
+"""The program around the library: settings, wiring, command line, demo."""

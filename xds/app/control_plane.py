@@ -60,8 +60,13 @@ class ControlPlane:
 
         Raises ``FileNotFoundError`` or ``NotADirectoryError`` for a folder, ``xds.server.AddressError`` for the address.
         """
-        self.source.load()
+        # First the port: streams that come early wait until the store has synced.
         port = await self.server.start(self._settings.xds_address)
+        try:
+            self.source.load()
+        except OSError:
+            await self.server.stop()
+            raise
         self._following = asyncio.create_task(self.source.run(), name="manifests")
         host = self._settings.xds_address.rpartition(":")[0]
         self._log.info(

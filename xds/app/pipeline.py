@@ -144,7 +144,7 @@ class Pipeline:
             old = self._translations.get(ref)
             try:
                 new = self._translate(ref, lookups, now)
-            except Exception:
+            except Exception:  # noqa: BLE001 — logged with its traceback
                 # A fault of ours: this LoadBalancer stays as it is, and no other suffers.
                 self._log.exception("translation failed", object=str(ref))
                 continue

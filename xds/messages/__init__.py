@@ -63,12 +63,18 @@ def type_url(message: type[Message] | Message) -> str:
 
 
 def pack(message: Message) -> Any:
-    """Return the message in a ``google.protobuf.Any`` of this pool, for fields such as ``typed_config``."""
+    """Return the message in a ``google.protobuf.Any`` of this pool, for fields such as ``typed_config``.
+
+    Equal messages give equal bytes, in every process.
+    """
     return Any_(type_url=type_url(message), value=message.SerializeToString(deterministic=True))
 
 
 def to_dict(message: Message) -> dict[str, Any]:
-    """Return the message as JSON-able data with Envoy's own field names, what ``Any``s hold included."""
+    """Return the message as JSON-able data with Envoy's own field names, what ``Any``s hold included.
+
+    Raises ``TypeError`` where an ``Any`` holds a message that envoy-data-plane does not have.
+    """
     fields: dict[str, Any] = json_format.MessageToDict(
         message, preserving_proto_field_name=True, descriptor_pool=POOL
     )
@@ -78,7 +84,8 @@ def to_dict(message: Message) -> dict[str, Any]:
 def from_dict(cls: type[Any], fields: dict[str, Any]) -> Any:
     """Parse JSON-able data (Envoy's field names or JSON names) into a message of ``cls``.
 
-    Raises ``google.protobuf.json_format.ParseError`` where a field or a value is unknown.
+    What is inside an ``Any`` there is encoded with its maps in any order: where bytes are compared, ``pack`` it instead.
+    Raises ``google.protobuf.json_format.ParseError`` where a field, a value or an ``Any``'s type is unknown.
     """
     return json_format.ParseDict(fields, cls(), descriptor_pool=POOL)
 

@@ -16,16 +16,19 @@ POOL = DescriptorPool(Schema())
 
 
 class UnknownMessageError(LookupError):
-    """A full name that no message of envoy-data-plane has."""
+    """A full name that no message of Envoy's API has, as far as envoy-data-plane knows it."""
 
 
 def message_class(full_name: str) -> type[Any]:
     """Return the upb class of a message by its full name, such as ``envoy.config.route.v3.RouteConfiguration``.
 
-    Raises ``UnknownMessageError`` for a name that Envoy's API, as envoy-data-plane has it, does not contain.
+    The messages of its package and of those that it needs are derived once, some milliseconds for each package.
+    Raises ``UnknownMessageError`` for a name that envoy-data-plane does not have.
     """
     try:
         descriptor = POOL.FindMessageTypeByName(full_name)
     except KeyError:
-        raise UnknownMessageError(f"envoy-data-plane has no message {full_name!r}") from None
+        raise UnknownMessageError(
+            f"Envoy's API has no message {full_name!r}, as far as envoy-data-plane knows it"
+        ) from None
     return GetMessageClass(descriptor)

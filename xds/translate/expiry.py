@@ -54,25 +54,25 @@ def _certificate_finding(
     """Judge one certificate. `hides_valid`: a valid one of the same name stands behind it, and Envoy uses the first."""
     if item.not_after <= now:
         remedy = (
-            "even though a valid one of the same name stands behind it, since Envoy uses the first; remove it"
+            ", even though a valid one of the same name stands behind it, since Envoy uses the first; remove it"
             if hides_valid
-            else "replace it with its successor"
+            else "; replace it with its successor"
         )
         return _warning(
             "CACertificateExpired",
             f"{item.where}: {item.subject} expired at {_at(item.not_after)}; Envoy refuses every certificate that "
-            f"chains to it (certificate_has_expired), {remedy}",
+            f"chains to it (certificate_has_expired){remedy}",
         )
     if now < item.not_before:
         remedy = (
-            "even though a valid one of the same name stands behind it, since Envoy uses the first; put it last"
+            ", even though a valid one of the same name stands behind it, since Envoy uses the first; put it last"
             if hides_valid
-            else "keep its predecessor in the bundle, before it"
+            else "; keep its predecessor in the bundle, before it"
         )
         return _warning(
             "CACertificateNotYetValid",
             f"{item.where}: {item.subject} is not valid before {_at(item.not_before)}; until then Envoy refuses every "
-            f"certificate that chains to it (certificate_is_not_yet_valid), {remedy}",
+            f"certificate that chains to it (certificate_is_not_yet_valid){remedy}",
         )
     if _before(item.not_after, warn_within) <= now:
         return _expiring(

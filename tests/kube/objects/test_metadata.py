@@ -95,6 +95,7 @@ def test_labels_and_annotations_are_strings() -> None:
         ({"kind": None, "apiVersion": 1}, "", "1"),
         ({"kind": ["Secret"], "apiVersion": "v1"}, "['Secret']", "v1"),
         ({"kind": "secret", "apiVersion": "v1"}, "secret", "v1"),
+        ({"kind": "a\nb", "apiVersion": "v1"}, r"'a\nb'", "v1"),
     ],
 )
 def test_other_kinds_are_unknown(document: dict[str, Any], kind: str, api_version: str) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.kube.sources.manifests import BOUND, lb, on_look, load_balancer, port_of
+from tests.kube.sources.manifests import BOUND, lb, load_balancer, on_look, port_of
 
 if TYPE_CHECKING:
     from pathlib import Path

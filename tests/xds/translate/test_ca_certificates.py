@@ -111,7 +111,7 @@ REFUSED = {
     "version 2": (certificate(version=b"\xa0\x03\x02\x01\x01"), "not a valid X509 version"),
     "version 4": (certificate(version=b"\xa0\x03\x02\x01\x03"), "not a valid X509 version"),
     "parameters of an unknown kind": (
-        certificate(algorithm=bytes.fromhex("3008 0603 2a0304 0101 00")),
+        certificate(algorithm=bytes.fromhex("3007 0603 2a0304 0100")),
         "has an algorithm with parameters of an unknown kind",
     ),
     "an explicit FALSE": (certificate(extensions=[extension(b"\x2a\x03", b"x", FALSE)]), "EncodedDefault"),
@@ -284,7 +284,7 @@ def test_deeply_nested_names_are_no_trouble() -> None:
         nested = tlv(0x30, nested)
     other_name = tlv(0xA0, tlv(6, b"\x2a\x03"), tlv(0xA0, nested))
     bundle = of_crl(crl(extensions=[extension(POINT, tlv(0x30, tlv(0xA0, tlv(0xA0, other_name))))]))
-    assert bundle.fatal is None or "is not an X.509 CRL" in bundle.fatal
+    assert bundle.fatal is None
 
 
 SEEDS = [

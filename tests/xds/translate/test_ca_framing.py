@@ -18,19 +18,28 @@ def with_line(index: int, line: bytes) -> bytes:
     return b"".join([*ONE_LINES[:index], line, *ONE_LINES[index + 1 :]])
 
 
-CLEAN = {
-    "alone": ONE,
-    "CRLF": ONE.replace(b"\n", b"\r\n"),
-    "no final newline": ONE.rstrip(b"\n"),
-    "text around": b"# a comment\nsubject=CN=\xc3\x9cmlaut, \xff\n" + ONE + b"trailing text",
-    "spaces and NUL at the ends of boundaries": ONE.replace(b"E-----\n", b"E----- \t\0\n"),
-    "indented base64": with_line(1, b"  \t" + ONE_LINES[1]),
-    "base64 in one line": block("CERTIFICATE", bytes(range(200)), width=9999),
-    "a blank line first": with_line(0, ONE_LINES[0] + b"\r\n"),
-    "every line followed by a blank one": ONE.replace(b"\n", b"\n\n"),
-    "a BEGIN line in a comment": b"  # -----BEGIN CERTIFICATE-----\n" + ONE,
-    "a block in comments": b"".join(b"#" + line for line in ONE_LINES) + ONE,
-}
+def clean(der: bytes) -> dict[str, bytes]:
+    """Return texts with one clean block."""
+    one = block("CERTIFICATE", der)
+    begin, *others = one.splitlines(keepends=True)
+    return {
+        "alone": one,
+        "CRLF": one.replace(b"\n", b"\r\n"),
+        "no final newline": one.rstrip(b"\n"),
+        "text around": b"# a comment\nsubject=CN=\xc3\x9cmlaut, \xff\n" + one + b"trailing text",
+        "spaces and NUL at the ends of boundaries": one.replace(b"E-----\n", b"E----- \t\0\n"),
+        "indented base64": begin + b"  \t" + b"".join(others),
+        "base64 in one line": block("CERTIFICATE", der, width=9999),
+        "base64 in lines of three": block("CERTIFICATE", der, width=3),
+        "a blank line first": begin + b"\r\n" + b"".join(others),
+        "every line followed by a blank one": one.replace(b"\n", b"\n\n"),
+        "hundreds of spaces behind boundaries": one.replace(b"E-----\n", b"E-----" + b" " * 600 + b"\n"),
+        "a BEGIN line in a comment": b"  # -----BEGIN CERTIFICATE-----\n" + one,
+        "a block in comments": b"".join(b"#" + line for line in (begin, *others)) + one,
+    }
+
+
+CLEAN = clean(bytes(range(200)))
 
 
 @pytest.mark.parametrize("text", CLEAN.values(), ids=CLEAN)

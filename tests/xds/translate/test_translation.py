@@ -5,10 +5,10 @@ import sys
 from typing import Any
 
 import pytest
-import trustme
 
 from kube.objects import LoadBalancer
 from tests.support.objects import secret
+from tests.support.pki import ca
 from tests.xds.translate.golden import cases
 from tests.xds.translate.make import NOW, Objects, found, group, load_balancer, messages, translated
 from xds.messages import Cluster, Listener, ProxyProtocolUpstreamTransport
@@ -198,7 +198,7 @@ def test_changed_endpoints_change_no_other_version() -> None:
 def test_changed_ca_changes_the_cluster_only() -> None:
     """A new CA in the Secret changes the cluster, and neither the assignment nor the listener."""
     lb = load_balancer(policy="Verify", ca_secret="ca")
-    one, two = (translated(lb, secret("ca", trustme.CA().cert_pem.bytes().decode())) for _ in range(2))
+    one, two = (translated(lb, secret("ca", ca(name).pem.decode())) for name in ("one", "two"))
 
     changed = {
         a.type_url for a, b in zip(one.resources, two.resources, strict=True) if a.version != b.version

@@ -3,15 +3,15 @@
 from typing import NamedTuple
 
 import pytest
-import trustme
 
 from kube.objects import Secret
 from tests.support.objects import secret
+from tests.support.pki import ca
 from tests.xds.translate.make import found, group, load_balancer, messages, tls_context, translated
 from xds.messages import CertificateValidationContext, Cluster, ClusterLoadAssignment
 from xds.translate import Options, Translation
 
-CA = trustme.CA().cert_pem.bytes().decode()
+CA = ca("ca").pem.decode()
 TRUST = CertificateValidationContext.DESCRIPTOR.fields_by_name[
     "trust_chain_verification"
 ].enum_type.values_by_name

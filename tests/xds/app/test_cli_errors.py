@@ -1,0 +1,44 @@
+import pytest
+
+from xds.app.cli import main
+
+TO_ENVOY = ("bootstrap", "--tenant", "tenant-a", "--xds-address")
+MISTAKES = {
+    "unknown command": (("srve",), "Did you mean 'serve'?"),
+    "unknown option": (("serve", "--manifest", "d"), "No such option: --manifest"),
+    "missing option": (("serve",), "Missing option '--manifests'"),
+    "missing argument": (("validate",), "Missing argument 'DIR'"),
+    "no address": (("serve", "--manifests", "d", "--xds-address", "foo"), "'foo' is not HOST:PORT"),
+    "wrong choice": (
+        ("serve", "--manifests", "d", "--eds", "rest"),
+        "'rest' is not one of 'ads', 'separate'",
+    ),
+    "negative time": (("serve", "--manifests", "d", "--drain", "-1"), "'--drain'"),
+    "listeners on a name": (
+        ("serve", "--manifests", "d", "--listener-address", "localhost"),
+        "'localhost' is no IP address",
+    ),
+    "nobody's address": ((*TO_ENVOY, "0.0.0.0:18000"), "nobody can connect there"),
+    "port 0 for Envoy": ((*TO_ENVOY, "host:0"), "a number from 1 to 65535"),
+    "no namespace": (
+        ("bootstrap", "--tenant", "Tenant_A", "--xds-address", "h:1"),
+        "'Tenant_A' cannot be a namespace",
+    ),
+    "two lines of id": ((*TO_ENVOY, "h:1", "--node-id", "a\nb"), r"'a\nb': write one line"),
+    "admin port": ((*TO_ENVOY, "h:1", "--admin-port", "65536"), "'--admin-port'"),
+    "unknown output": (("validate", "-o", "xml", "d"), "'xml' is not one of 'table', 'json'"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "text"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_one_line(
+    arguments: tuple[str, ...], text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A command line that cannot be understood ends with exit code 2 and one line on stderr that says what and where."""
+    assert main(arguments) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert text in said.err
+    assert said.err.startswith("kubelb-xds: ")
+    assert said.err.endswith(" --help)\n")
+    assert said.err.count("\n") == 1
