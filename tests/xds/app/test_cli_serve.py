@@ -115,7 +115,7 @@ def test_a_port_in_use_is_one_line() -> None:
     """A port that is taken ends the start with exit code 2 and one line that names the address and the reason."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        done = run("serve", "--manifests", EXAMPLES, "--xds-address", address, "--log-level", "error")
+        done = run("serve", "--manifests", EXAMPLES, "--xds-address", address)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == f"kubelb-xds: cannot listen on {address}: Address already in use\n"
 
@@ -134,7 +134,7 @@ def test_a_folder_that_is_none_is_one_line(tmp_path: Path) -> None:
 
 def test_logs_are_for_people_when_they_are_to_be() -> None:
     """`--log-format human` writes no JSON although nobody sits at a terminal."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        address = f"127.0.0.1:{taken.getsockname()[1]}"
-        done = run("serve", "--manifests", EXAMPLES, "--xds-address", address, "--log-format", "human")
-    assert "[info     ] manifests read" in done.stderr.splitlines()[0]
+    code = STUBBED.format(breaks=True)
+    done = run("serve", "--manifests", EXAMPLES, "--log-format", "human", code=code)
+    assert "[info     ] started" in done.stderr.splitlines()[0]
+
