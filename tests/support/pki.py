@@ -159,7 +159,8 @@ class Identity:
         )
 
     def write(self, folder: Path) -> tuple[Path, Path]:
-        """Write what a server needs, and return the paths: its chain, its key."""
+        """Write what a server needs into a folder, made if need be, and return the paths: its chain, its key."""
+        folder.mkdir(parents=True, exist_ok=True)
         chain, key = folder / "tls.crt", folder / "tls.key"
         chain.write_bytes(self.chain_pem)
         key.write_bytes(self.key_pem)

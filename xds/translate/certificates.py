@@ -49,7 +49,8 @@ class CaCertificate:
 
     `where` is its place, for messages; times are UTC; `sha256` is in hexadecimal. `is_ca` is what BoringSSL's
     X509_check_ca says. Of a trusted certificate Envoy asks less: `may_sign`, that no key usage forbids it to
-    sign others. `unreadable` says why its extensions cannot be read; both are False then.
+    sign others; `may_sign_crls` is the same for CRLs. `unreadable` says why its extensions cannot be read: all
+    three are False then.
     """
 
     where: str

@@ -132,6 +132,9 @@ def without_trust_settings(der: bytes) -> bytes:
             or not all(_is_identifier(der, purpose) for purpose in purposes)
         ):
             raise DerError("has trust settings that are damaged")
+        for tag, start, end in parts:
+            if tag == _UTF8_STRING:
+                _text(tag, der[start:end])
     return der[:end_of_certificate]
 
 

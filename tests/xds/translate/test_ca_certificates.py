@@ -196,6 +196,7 @@ DAMAGED_TRUST = {
     "no purpose": "3004 3002 0400",
     "a purpose without an end": "3005 3003 0601 80",
     "a length in three bytes": "30830000 02 3000",
+    "a name that is not UTF-8": "3003 0c01 ff",
     "parts that overlap": "3003 3004 0602 2a03",
 }
 

@@ -165,6 +165,10 @@ UNDECODABLE = {
     "a NUL": (with_line(1, b"\0" + ONE_LINES[1]), "is damaged"),
     "a letter missing": (with_line(1, ONE_LINES[1][1:]), "is damaged"),
     "padding in excess": (with_line(len(ONE_LINES) - 2, ONE_LINES[-2].rstrip() + b"====\n"), "is damaged"),
+    "padding where none is due": (
+        block("CERTIFICATE", b"123").replace(b"\n-----END", b"====\n-----END"),
+        "is damaged",
+    ),
     "text behind padding": (
         block("CERTIFICATE", b"1234").replace(b"\n-----END", b"MTIz\n-----END"),
         "is damaged",
