@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from xds.protocol import Outcome, Response
-from xds.server import StreamInfo
+from xds.server import End, StreamInfo
 
 
 class Heard(NamedTuple):
@@ -41,9 +41,9 @@ class RecordingObserver:
         assert seconds >= 0
         self._hear("answered", stream, (type_url, outcome))
 
-    def closed(self, stream: StreamInfo, reason: str) -> None:
+    def closed(self, stream: StreamInfo, end: End) -> None:
         """Keep a stream's end."""
-        self._hear("closed", stream, reason)
+        self._hear("closed", stream, end)
 
     async def wait_for(self, predicate: Callable[[Heard], bool], bound: float = 5.0) -> Heard:
         """Return the first thing heard that satisfies the predicate, waiting for it within the bound (seconds)."""

@@ -1,5 +1,6 @@
 """`kubelb-xds demo`."""
 
+import os
 from typing import Annotated
 
 import typer
@@ -21,6 +22,8 @@ def demo(
       kubelb-xds demo
       kubelb-xds demo --keep
     """  # noqa: D301 — typer does not rewrap what follows \b
+    # What gRPC's core says on stderr beside the log, above all that a process was started beside it.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from xds.app.demo.run import run_demo  # noqa: PLC0415 — --help is to stay light
 
     return run_demo(keep=keep)

@@ -135,13 +135,13 @@ async def _ca_changes(stage: Stage, site: Site) -> AsyncIterator[Seen]:
 
 SCENES: Final = (
     Scene(parts.PLAIN, "reached in the clear", _in_the_clear),
-    Scene(parts.INSECURE, "reached over TLS, though self-signed", _over_tls),
-    Scene(parts.VERIFY, "reached over TLS: the right CA", _over_tls),
-    Scene(parts.INTERMEDIATE, "reached over TLS: the leaf alone and an intermediate", _over_tls),
-    Scene(parts.WRONG_CA, "refused: another CA signed the backend's certificate", _refused),
+    Scene(parts.INSECURE, "reached, though self-signed", _over_tls),
+    Scene(parts.VERIFY, "reached: ca.crt has its CA", _over_tls),
+    Scene(parts.INTERMEDIATE, "reached: ca.crt has the intermediate", _over_tls),
+    Scene(parts.WRONG_CA, "refused: ca.crt has another CA", _refused),
     Scene(parts.WITHOUT_REF, "reached in the clear, as documented", _in_the_clear),
-    Scene(parts.MISSING_SECRET, "refused, nothing sent; heals by itself", _without_secret),
+    Scene(parts.MISSING_SECRET, "refused, nothing is sent; then it heals by itself", _without_secret),
     Scene(parts.PLAIN_BACKEND, "reset: the backend speaks no TLS", _without_tls),
-    Scene(parts.ROTATION, "the new CA counts, what is open stays open", _rotated),
+    Scene(parts.ROTATION, "new connections under the new CA, open ones stay", _rotated),
 )
 """The rows in the order of the table; each can be played by itself, once a stage."""

@@ -33,7 +33,7 @@ _LEGEND: Final = (
 )
 """What the table's words mean; the flags are Envoy's own (its documentation, "Access logging", `RESPONSE_FLAGS`)."""
 
-_COMPLAINT = re.compile(r'\[(warning|error|critical)\]|"level": "(warning|error|critical)"')
+_COMPLAINT = re.compile(r'\[(error|critical)\]|"level": "(warning|error|critical)"')
 """A line of Envoy's log, or of the control plane's, that someone should read when the demo fails."""
 _COMPLAINTS = 10
 
@@ -95,29 +95,38 @@ class Screen:
     def what_to_try(self, stage: Stage, directory: Path) -> None:
         """Say what can be done with everything that runs."""
         examples = stage.examples
-        address = {name: f"{LOOPBACK}:{each.port}" for name, each in examples.loadbalancers.items()}
-        manifests, secrets = _short(examples.manifests), stage.secrets.path
-        verify = examples.loadbalancers[parts.VERIFY]
+        url = {name: f"http://{LOOPBACK}:{each.port}" for name, each in examples.loadbalancers.items()}
+        admin = f"{LOOPBACK}:{examples.admin_port}"
+        secret = f"{examples.loadbalancers[parts.VERIFY].secret}.yaml"
         self._console.print()
-        self._line("Everything goes on running until Ctrl-C. Try, in another terminal:", style="bold")
+        self._line("Everything goes on running until Ctrl-C. In another terminal:", style="bold")
+        self._command(f"cd {directory}")
         for what, *commands in (
-            ("An answer from a backend whose certificate is verified:", f"curl http://{address[parts.VERIFY]}"),
-            ("None from one with the wrong CA, and why:",
-             f"curl http://{address[parts.WRONG_CA]}",
-             f"curl -s {LOOPBACK}:{examples.admin_port}/stats | grep wrong-ca | grep fail_verify"),
-            ("Change the policy of a LoadBalancer to Verify, and watch what the control plane makes of it:",
-             f"$EDITOR {manifests}/02-insecure.yaml",
-             f"tail -f {directory / CONTROL_PLANE_LOG}"),
-            ("Take a CA away: connections are refused. Put it back: they are answered:",
-             f"mv {secrets}/{verify.secret}.yaml {directory}",
-             f"mv {directory}/{verify.secret}.yaml {secrets}"),
-            ("What Envoy runs on, and its own log:",
-             f"http://{LOOPBACK}:{examples.admin_port}/config_dump",
-             f"less {stage.envoy.log}"),
-        ):  # fmt: skip
+            (
+                "An answer over verified TLS; none from behind the wrong CA, and why:",
+                f"curl {url[parts.VERIFY]}",
+                f"curl {url[parts.WRONG_CA]}",
+                f"curl -s {admin}/stats | grep wrong-ca | grep fail_verify",
+            ),
+            (
+                "A CA goes: connections are refused. It comes back: they are answered.",
+                f"mv {stage.secrets.path.name}/{secret} .",
+                f"mv {secret} {stage.secrets.path.name}/",
+            ),
+            (
+                "Another policy, and what the control plane and Envoy make of it:",
+                f"$EDITOR {examples.manifests}/02-insecure.yaml",
+                f"tail -f {CONTROL_PLANE_LOG}",
+            ),
+            (
+                "What Envoy runs on, and its own log:",
+                f"curl -s {admin}/config_dump | less",
+                f"less {stage.envoy.log.name}",
+            ),
+        ):
             self._line(f"  {what}")
             for command in commands:
-                self._line(f"    {command}", style="cyan")
+                self._command(command)
 
     def failed(self, error: BaseException) -> None:
         """Say what ended the demo before its time."""
@@ -133,6 +142,9 @@ class Screen:
     def stopped(self) -> None:
         """Say that everything has ended at a signal."""
         self._line("Stopped; nothing is left running.")
+
+    def _command(self, text: str) -> None:
+        self._line(f"    {text}", style="cyan")
 
     def _line(self, text: str, *, style: str = "") -> None:
         """Print a line that is never wrapped: paths and commands are to be copied."""
