@@ -110,10 +110,10 @@ async def test_what_is_deleted_is_gone_from_envoy(played: World, free_port: Free
         since = played.put("web", loadbalancer("web", port, backend.port))
         await played.served(name, since=since)
         since = played.manifests.remove("web.yaml")
-        await played.updates.removed(CLUSTER, name, since=since)
+        await played.updates.acked_removal(CLUSTER, name, since=since)
         removed = [
             answer.type_url
-            for answer in played.updates.acks
+            for answer in played.updates.answers
             if answer.moment >= since and name in answer.removed
         ]
         assert removed[:2] == [LISTENER, CLUSTER]

@@ -57,11 +57,12 @@ def loadbalancer(
 class World:
     """Everything but the backends. ``updates`` is what Envoy answered to the control plane's pushes."""
 
-    def __init__(self, directory: Path, xds_port: int) -> None:
+    def __init__(self, directory: Path, xds_port: int, linger: float) -> None:
         self.manifests = ManifestFolder(directory / "manifests")
         self.updates = Updates()
         self.envoy: Envoy
         self._xds_port = xds_port
+        self._linger = linger
         self._control_plane: ControlPlane | None = None
         self._running: asyncio.Task[None] | None = None
         self._stop = asyncio.Event()
@@ -82,6 +83,7 @@ class World:
                 manifests=(self.manifests.path,),
                 xds_address=f"{LOOPBACK}:{self._xds_port}",
                 listener_address=LOOPBACK,
+                linger=self._linger,
             ),
             observer=self.updates,
         )
@@ -97,6 +99,20 @@ class World:
         await self._control_plane.stop()
         self._control_plane = None
 
+    async def lingering(self, *, something: bool) -> None:
+        """Wait until the store holds an object that is removed and still named, or until it holds none any more."""
+        store = self._control_plane.store if self._control_plane else None
+        assert store is not None
+        changed = asyncio.Event()
+        unsubscribe = store.subscribe(lambda _: changed.set())
+        try:
+            async with asyncio.timeout(5):
+                while (store.next_expiry is not None) is not something:
+                    changed.clear()
+                    await changed.wait()
+        finally:
+            unsubscribe()
+
     async def served(self, *names: str, since: float) -> None:
         """Wait until Envoy has ACKed these listeners in an update after ``since`` (`time.monotonic`)."""
         for name in names:
@@ -109,9 +125,9 @@ class World:
 
 
 @asynccontextmanager
-async def world(directory: Path, api: Api, xds_port: int) -> AsyncIterator[World]:
+async def world(directory: Path, api: Api, xds_port: int, *, linger: float = 0.5) -> AsyncIterator[World]:
     """Run a control plane over an empty folder and an Envoy that has taken that from it."""
-    built = World(directory, xds_port)
+    built = World(directory, xds_port, linger)
     bootstrap = Bootstrap(
         tenant=TENANT,
         xds_address=HostPort(LOOPBACK, xds_port),

@@ -15,12 +15,13 @@ from xds.server import LoggingObserver, StreamInfo
 class Answer:
     """Envoy's word on one push.
 
-    `changed` names what the push brought, `moment` is when the answer was there (`time.monotonic`), `error` is why Envoy refused: empty when
-    it did not.
+    `changed` names what the push brought and `removed` what it took away, `moment` is when the answer was there (`time.monotonic`), `error`
+    is why Envoy refused: empty when it did not.
     """
 
     type_url: str
     changed: frozenset[str]
+    removed: frozenset[str]
     moment: float
     error: str
 
@@ -37,7 +38,7 @@ class Updates(LoggingObserver):
         """The NACKs."""
         return [answer for answer in self.answers if answer.error]
 
-    async def acked(self, type_url: str, name: str, *, since: float, within: float) -> Answer:
+    async def acked(self, type_url: str, name: str, *, since: float, within: float = 5.0) -> Answer:
         """Return the first ACK, since a moment (`time.monotonic`), of a push that brought this resource.
 
         Raises `NotSeenError` when none comes `within` seconds.
@@ -59,4 +60,12 @@ class Updates(LoggingObserver):
         if outcome.push is not None:
             response = outcome.push.response
             error = (outcome.error or "for no given reason") if outcome.kind == "nack" else ""
-            self.answers.add(Answer(response.type_url, frozenset(response.changed), time.monotonic(), error))
+            self.answers.add(
+                Answer(
+                    response.type_url,
+                    frozenset(response.changed),
+                    frozenset(response.removed),
+                    time.monotonic(),
+                    error,
+                )
+            )
