@@ -1,7 +1,7 @@
 """What a change in the store does to the snapshots, and what it leaves alone."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,6 +9,7 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
+import xds.translate
 from kube.informer.store import Store
 from kube.objects import ObjectRef
 from tests.support.objects import addresses, loadbalancer, secret
@@ -82,7 +83,7 @@ async def bench() -> AsyncIterator[Bench]:
 def translated(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return a list that names each LoadBalancer at the moment it is translated."""
     names: list[str] = []
-    real = pipeline_module.translate
+    real = xds.translate.translate
 
     def counting(lb: Any, **others: Any) -> Any:
         names.append(lb.metadata.name)
@@ -217,7 +218,7 @@ async def test_a_fault_of_ours_touches_one_loadbalancer(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An exception in one translation is logged with the object's name, and the others go on."""
-    real = pipeline_module.translate
+    real = xds.translate.translate
 
     def failing(lb: Any, **others: Any) -> Any:
         if lb.metadata.name == "broken":
@@ -247,7 +248,7 @@ async def test_a_certificate_that_begins_to_expire_is_said_when_it_does() -> Non
     """A finding that time alone brings appears at its time, without a change of any object."""
     said: asyncio.Queue[str] = asyncio.Queue()
 
-    def hear(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
+    def hear(_: Any, __: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
         said.put_nowait(event.get("condition", ""))
         raise structlog.DropEvent
 

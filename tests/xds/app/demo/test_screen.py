@@ -92,7 +92,7 @@ def test_the_last_line_when_all_is_well() -> None:
 def test_the_last_line_when_something_differs() -> None:
     """It names the rows, and what Envoy refused comes before it."""
     screen, out = _screen()
-    screen.finished([GOOD, BAD], [Answer("cds", frozenset(), 0.0, "no such field")], seconds=1.0)
+    screen.finished([GOOD, BAD], [Answer("cds", frozenset(), frozenset(), 0.0, "no such field")], seconds=1.0)
     assert out.getvalue().splitlines() == [
         "Envoy refused an update: no such field",
         "1 of 2 rows are not as expected (!!): verify-wrong-ca",
