@@ -12,11 +12,11 @@ of one monotonic clock. It is not thread-safe: one event loop owns it.
 
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from kube.objects import InvalidObject, ObjectRef
 
-LINGER = 0.5
+LINGER: Final = 0.5
 """Seconds for which an object that is still referenced outlives its removal."""
 
 

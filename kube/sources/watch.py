@@ -76,12 +76,13 @@ class FolderWatch:
         except FileNotFoundError:  # a directory went between the look and the watch
             await self._close()
             await asyncio.sleep(TICK / 1000)
-        except (OSError, ExceptionGroup) as error:
+        except (OSError, RuntimeError, ExceptionGroup) as error:
+            # Each of the system's limits comes out of watchfiles as another kind of error.
             await self._close()
             self._next_attempt = now() + RETRY
-            self._say(blind=True, reason=str(error))
+            self._note_blind(error.exceptions[0] if isinstance(error, ExceptionGroup) else error)
         else:
-            self._say(blind=False, reason="")
+            self._note_seeing()
             gone = {Path(path) for kind, path in changes if kind is watchfiles.Change.deleted}
             if not gone.isdisjoint(path.absolute() for path in self._watched):
                 # The watch is dead, even if a directory of the same name and inode is there already.
@@ -90,16 +91,19 @@ class FolderWatch:
     def _is_exchanged(self) -> bool:
         return any(Identity.at(path) != identity for path, identity in self._watched.items())
 
-    def _say(self, *, blind: bool, reason: str) -> None:
-        if blind and not self._blind:
+    def _note_blind(self, error: Exception) -> None:
+        if not self._blind:
             log.warning(
                 "the folders cannot be watched: looking at them twice a second instead",
-                reason=reason,
+                reason=str(error),
                 remedy="raise fs.inotify.max_user_watches and fs.inotify.max_user_instances with sysctl",
             )
-        elif self._blind and not blind:
+        self._blind = True
+
+    def _note_seeing(self) -> None:
+        if self._blind:
             log.info("the folders are watched again")
-        self._blind = blind
+        self._blind = False
 
     async def _close(self) -> None:
         if self._events is not None:
@@ -121,5 +125,5 @@ def _watch(directories: Mapping[Path, Identity | None]) -> AsyncGenerator[set[Fi
         rust_timeout=TICK,
         yield_on_timeout=True,
         recursive=False,
-        ignore_permission_denied=True,
+        ignore_permission_denied=False,  # True leaves out what cannot be watched, for any reason, in silence
     )

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 from typing import TYPE_CHECKING
 
 import pytest
@@ -36,13 +35,21 @@ async def test_what_no_event_tells_is_found_by_the_rescan(
     await follower.until_port("a", None)
 
 
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError("OS file watch limit reached."), "OS file watch limit reached."),
+        (RuntimeError("Too many open files (os error 24)"), "Too many open files (os error 24)"),
+        (ExceptionGroup("a task group's", [RuntimeError("underlying watcher")]), "underlying watcher"),
+    ],
+)
 async def test_without_watches_it_polls(
-    tmp_path: Path, follow: Follow, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, follow: Follow, monkeypatch: pytest.MonkeyPatch, error: Exception, reason: str
 ) -> None:
     """Where the system has no watches left it looks every so often, and says so once with the remedy."""
 
     async def refused(_: object) -> AsyncGenerator[set[FileChange], None]:
-        raise OSError(errno.ENOSPC, "OS file watch limit reached.")
+        raise error
         yield set()
 
     monkeypatch.setattr(watch, "_watch", refused)
@@ -53,7 +60,7 @@ async def test_without_watches_it_polls(
         (tmp_path / "a.yaml").write_text(load_balancer("a", port=port))
         await follower.until_port("a", port)
     (line,) = follower.logged("the folders cannot be watched")
-    assert (line["level"], line["reason"]) == ("warning", "[Errno 28] OS file watch limit reached.")
+    assert (line["level"], line["reason"]) == ("warning", reason)
     assert "fs.inotify.max_user_watches" in line["remedy"]
 
 
@@ -65,9 +72,7 @@ async def test_it_watches_again_once_it_can(
 
     async def broken(_: object) -> AsyncGenerator[set[FileChange], None]:
         monkeypatch.setattr(watch, "_watch", real)
-        raise ExceptionGroup(
-            "from the task group of watchfiles", [RuntimeError("error in underlying watcher")]
-        )
+        raise OSError("OS file watch limit reached.")
         yield set()
 
     monkeypatch.setattr(watch, "_watch", broken)

@@ -97,12 +97,15 @@ async def test_a_folder_that_goes_with_the_one_above_it_comes_back(folder: Path,
 
 async def test_a_folder_that_comes_back_empty_is_not_believed(folder: Path, follow: Follow) -> None:
     """A folder that was exchanged for an empty one, as when a mount is gone, keeps its objects until it has a manifest."""
-    empty = folder.with_name("empty")
+    empty, other = folder.with_name("empty"), folder.with_name("other")
     empty.mkdir()
-    follower = await follow(folder)
+    other.mkdir()
+    follower = await follow(folder, other)
     folder.rename(folder.with_name("mounted"))
     empty.rename(folder)
     await follower.until(lambda: any("an empty folder" in line["reason"] for line in follower.logged(GONE)))
+    (other / "c.yaml").write_text(load_balancer("c"))
+    await follower.until_port("c", 443)
     assert port_of(follower.store, "a") == 1
     (folder / "b.yaml").write_text(load_balancer("b"))
     await follower.until_port("a", None)
@@ -114,16 +117,18 @@ async def test_a_link_to_a_folder_is_followed_to_where_it_leads(folder: Path, fo
     link = folder.with_name("current")
     link.symlink_to("manifests")
     follower = await follow(link)
+    (folder / "a.yaml").write_text(load_balancer("a", port=2))
+    await follower.until_port("a", 2)
     other = folder.with_name("other")
     other.mkdir()
-    (other / "a.yaml").write_text(load_balancer("a", port=2))
+    (other / "a.yaml").write_text(load_balancer("a", port=3))
     new = folder.with_name("new")
     new.symlink_to("other")
     new.replace(link)
-    await follower.until_port("a", 2)
-    (other / "a.yaml").write_text(load_balancer("a", port=3))
     await follower.until_port("a", 3)
-    assert len(follower.changes) == 2
+    (other / "a.yaml").write_text(load_balancer("a", port=4))
+    await follower.until_port("a", 4)
+    assert len(follower.changes) == 3
 
 
 async def test_a_folder_that_becomes_a_file_keeps_its_last_state(folder: Path, follow: Follow) -> None:
@@ -142,7 +147,7 @@ async def test_a_folder_that_becomes_a_file_keeps_its_last_state(folder: Path, f
 async def test_one_folder_that_is_gone_does_not_hold_up_another(
     folder: Path, tmp_path: Path, follow: Follow
 ) -> None:
-    """While one folder is gone, another one is followed as before."""
+    """While one folder is gone, another one is followed as before, and the one that is gone is awaited."""
     other = tmp_path / "other"
     other.mkdir()
     follower = await follow(folder, other)
@@ -152,6 +157,9 @@ async def test_one_folder_that_is_gone_does_not_hold_up_another(
         (other / "b.yaml").write_text(load_balancer("b", port=port))
         await follower.until_port("b", port)
     assert port_of(follower.store, "a") == 1
+    folder.mkdir()
+    (folder / "a.yaml").write_text(load_balancer("a", port=2))
+    await follower.until_port("a", 2)
 
 
 async def test_a_folder_that_goes_before_it_can_be_watched_is_found_when_it_is_back(
@@ -171,3 +179,4 @@ async def test_a_folder_that_goes_before_it_can_be_watched_is_found_when_it_is_b
     folder.mkdir()
     (folder / "a.yaml").write_text(load_balancer("a", port=2))
     await follower.until_port("a", 2)
+    assert list(follower.logged("the folders cannot be watched")) == []

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
 import asyncio
-import threading
+from itertools import count
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import pytest
 
+from kube.sources import manifests
+from kube.sources.folder import Look, Stamp, contents, look_at
+from kube.sources.manifests import SETTLE, SETTLE_GONE
 from tests.kube.sources.manifests import BOUND, lb, load_balancer, on_look, port_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from tests.kube.sources.conftest import Follow
@@ -79,27 +84,62 @@ async def test_half_a_file_changes_nothing(tmp_path: Path, follow: Follow) -> No
     assert [{change.ref for change in changes} for changes in follower.transactions] == [{lb("a"), lb("b")}]
 
 
-async def test_a_file_that_never_holds_still_holds_up_no_other(tmp_path: Path, follow: Follow) -> None:
-    """While a file is written all the time, it keeps its last objects and the others are read."""
+async def test_a_file_that_never_holds_still_holds_up_no_other(
+    tmp_path: Path, follow: Follow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a file is another one at every look, it keeps its last objects and the others are read."""
     restless = tmp_path / "restless.yaml"
-    restless.write_text(load_balancer("restless"))
+    restless.write_text(load_balancer("restless", port=1))
     follower = await follow(tmp_path)
-    done = threading.Event()
+    ports = count(2)
 
-    def write_all_the_time() -> None:
-        while not done.wait(0.001):
-            with restless.open("a") as file:
-                file.write("# on and on\n")
+    def write_and_look(folders: Sequence[Path]) -> Look:
+        restless.write_text(load_balancer("restless", port=next(ports)))
+        return look_at(folders)
 
-    writer = threading.Thread(target=write_all_the_time)
-    writer.start()
-    try:
-        for port in range(1, 4):
-            (tmp_path / "a.yaml").write_text(load_balancer("a", port=port))
-            await follower.until_port("a", port)
-    finally:
-        done.set()
-        writer.join()
-    assert port_of(follower.store, "restless") == 443
-    restless.write_text(load_balancer("restless", port=5))
-    await follower.until_port("restless", 5)
+    monkeypatch.setattr(manifests, "look_at", write_and_look)
+    (tmp_path / "a.yaml").write_text(load_balancer("a"))
+    await follower.until_port("a", 443)
+    assert port_of(follower.store, "restless") == 1
+    monkeypatch.setattr(manifests, "look_at", look_at)
+    restless.write_text(load_balancer("restless", port=9999))
+    await follower.until_port("restless", 9999)
+
+
+async def test_a_file_that_changes_while_it_is_read_is_read_again(
+    tmp_path: Path, follow: Follow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that was not what had been looked at when it was read is read soon, even if no event follows."""
+    attempts = count(1)
+
+    def fail_at_first(path: Path, stamp: Stamp) -> bytes | None:
+        return contents(path, stamp) if next(attempts) > 1 else None
+
+    follower = await follow(tmp_path, rescan=10 * BOUND)
+    monkeypatch.setattr(manifests, "contents", fail_at_first)
+    (tmp_path / "a.yaml").write_text(load_balancer("a"))
+    await follower.until_port("a", 443)
+    assert next(attempts) == 3
+
+
+@pytest.mark.parametrize(("text", "seconds"), [(load_balancer("a", port=2), SETTLE), (None, SETTLE_GONE)])
+async def test_a_change_counts_once_it_has_held_still(
+    tmp_path: Path, follow: Follow, monkeypatch: pytest.MonkeyPatch, text: str | None, seconds: float
+) -> None:
+    """Between two looks that agree on a change lies a time, and a longer one if a file is gone."""
+    path = tmp_path / "a.yaml"
+    path.write_text(load_balancer("a", port=1))
+    follower = await follow(tmp_path)
+    times: list[float] = []
+
+    def look_and_time(folders: Sequence[Path]) -> Look:
+        times.append(monotonic())
+        return look_at(folders)
+
+    monkeypatch.setattr(manifests, "look_at", look_and_time)
+    if text is None:
+        path.unlink()
+    else:
+        path.write_text(text)
+    await follower.until(lambda: follower.changes)
+    assert times[-1] - times[-2] >= seconds

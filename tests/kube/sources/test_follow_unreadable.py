@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,17 +21,29 @@ if TYPE_CHECKING:
 NOT_READ = "manifest not read"
 
 
+class _Capabilities(ctypes.Structure):
+    """`struct __user_cap_data_struct` of linux/capability.h, the lower half."""
+
+    _fields_ = (
+        ("effective", ctypes.c_uint32),
+        ("permitted", ctypes.c_uint32),
+        ("inheritable", ctypes.c_uint32),
+    )
+
+
 @pytest.fixture
-def unprivileged() -> Iterator[Path]:
-    """Return a folder of a user whom permissions bind: root reads everything, so root becomes nobody here."""
-    user = os.geteuid()
-    if user == 0:
-        os.seteuid(65534)
-    try:
-        with tempfile.TemporaryDirectory() as path:  # nobody may not enter tmp_path
-            yield Path(path)
-    finally:
-        os.seteuid(user)
+def bound_by_permissions() -> Iterator[None]:
+    """Let permissions bind this thread, and those that it starts, even if it is root's."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    header = (ctypes.c_uint32 * 2)(0x20080522, 0)  # _LINUX_CAPABILITY_VERSION_3, this thread
+    capabilities = (_Capabilities * 2)()
+    assert libc.capget(header, capabilities) == 0
+    before = capabilities[0].effective
+    capabilities[0].effective &= ~(1 << 1 | 1 << 2)  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+    assert libc.capset(header, capabilities) == 0
+    yield
+    capabilities[0].effective = before
+    assert libc.capset(header, capabilities) == 0
 
 
 async def until_not_read(follower: Follower, path: Path, reason: str) -> None:
@@ -42,11 +54,12 @@ async def until_not_read(follower: Follower, path: Path, reason: str) -> None:
     assert [(str(path), None, reason)] == list(follower.source.problems)
 
 
-async def test_a_file_without_permission_keeps_its_objects(unprivileged: Path, follow: Follow) -> None:
+@pytest.mark.usefixtures("bound_by_permissions")
+async def test_a_file_without_permission_keeps_its_objects(tmp_path: Path, follow: Follow) -> None:
     """A file that may no longer be read keeps its objects, and is read when it may be again."""
-    path = unprivileged / "a.yaml"
+    path = tmp_path / "a.yaml"
     path.write_text(load_balancer("a", port=1))
-    follower = await follow(unprivileged)
+    follower = await follow(tmp_path)
     path.write_text(load_balancer("a", port=2))
     path.chmod(0)
     await until_not_read(follower, path, "cannot be read: Permission denied")
@@ -56,17 +69,18 @@ async def test_a_file_without_permission_keeps_its_objects(unprivileged: Path, f
     assert follower.source.problems == ()
 
 
+@pytest.mark.usefixtures("bound_by_permissions")
 async def test_a_file_that_never_could_be_read_is_no_problem_once_it_is_gone(
-    unprivileged: Path, follow: Follow
+    tmp_path: Path, follow: Follow
 ) -> None:
     """A file that could never be read is a problem while it is there, said once however often it is looked at."""
-    path = unprivileged / "a.yaml"
+    path = tmp_path / "a.yaml"
     path.write_text(load_balancer("a"))
     path.chmod(0)
-    follower = await follow(unprivileged, rescan=0.05)
+    follower = await follow(tmp_path, rescan=0.05)
     assert len(follower.source.problems) == 1
     for port in range(1, 4):
-        (unprivileged / "b.yaml").write_text(load_balancer("b", port=port))
+        (tmp_path / "b.yaml").write_text(load_balancer("b", port=port))
         await follower.until_port("b", port)
     path.unlink()
     await follower.until_logged("no longer in the way")
@@ -74,12 +88,13 @@ async def test_a_file_that_never_could_be_read_is_no_problem_once_it_is_gone(
     assert len(list(follower.logged(NOT_READ))) == 1
 
 
-async def test_a_sub_folder_without_permission_keeps_its_objects(unprivileged: Path, follow: Follow) -> None:
+@pytest.mark.usefixtures("bound_by_permissions")
+async def test_a_sub_folder_without_permission_keeps_its_objects(tmp_path: Path, follow: Follow) -> None:
     """A sub-folder that may not be listed keeps its objects, and is followed when it may be again."""
-    team = unprivileged / "team"
+    team = tmp_path / "team"
     team.mkdir()
     (team / "a.yaml").write_text(load_balancer("a", port=1))
-    follower = await follow(unprivileged)
+    follower = await follow(tmp_path)
     team.chmod(0)
     await until_not_read(follower, team, "the folder cannot be listed: Permission denied")
     assert port_of(follower.store, "a") == 1
@@ -89,9 +104,10 @@ async def test_a_sub_folder_without_permission_keeps_its_objects(unprivileged: P
     assert follower.source.problems == ()
 
 
-async def test_a_folder_without_permission_keeps_its_objects(unprivileged: Path, follow: Follow) -> None:
+@pytest.mark.usefixtures("bound_by_permissions")
+async def test_a_folder_without_permission_keeps_its_objects(tmp_path: Path, follow: Follow) -> None:
     """A folder that may not be listed keeps its objects, and is followed when it may be again."""
-    folder = unprivileged / "manifests"
+    folder = tmp_path / "manifests"
     folder.mkdir()
     (folder / "a.yaml").write_text(load_balancer("a", port=1))
     follower = await follow(folder)
