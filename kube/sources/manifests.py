@@ -46,7 +46,7 @@ EXCHANGED_FOR_EMPTY: Final = (
     "an empty folder is in its place, as when a mount is gone: put a manifest into it"
 )
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger("kube.sources")
 
 _Difference: TypeAlias = dict[FileKey, Stamp | None]
 """The files that are not as they were when they were read last; None for one that is gone."""

@@ -15,7 +15,7 @@ from kube.sources.claims import Duplicate, FileKey
 from kube.sources.parsed import Unparsable
 from kube.sources.reading import Reading
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger("kube.sources")
 
 
 class Problem(NamedTuple):

@@ -35,7 +35,7 @@ POLL: Final = 0.5
 RETRY: Final = 10.0
 """Seconds between two attempts at watching where nothing can be watched."""
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger("kube.sources")
 
 
 class FolderWatch:

@@ -1,5 +1,3 @@
-# ruff: noqa: ASYNC240 - what becomes of files and folders is what is tested
-
 from __future__ import annotations
 
 import ctypes
