@@ -55,14 +55,17 @@ def loadbalancer(
 
 
 class World:
-    """Everything but the backends. ``updates`` is what Envoy answered to the control plane's pushes."""
+    """Everything but the backends. ``updates`` is what Envoy answered to the control plane's pushes.
 
-    def __init__(self, directory: Path, xds_port: int, linger: float) -> None:
+    ``settings`` are fields of `ServeSettings`.
+    """
+
+    def __init__(self, directory: Path, xds_port: int, **settings: Any) -> None:
         self.manifests = ManifestFolder(directory / "manifests")
         self.updates = Updates()
         self.envoy: Envoy
         self._xds_port = xds_port
-        self._linger = linger
+        self._settings = settings
         self._control_plane: ControlPlane | None = None
         self._running: asyncio.Task[None] | None = None
         self._stop = asyncio.Event()
@@ -83,7 +86,7 @@ class World:
                 manifests=(self.manifests.path,),
                 xds_address=f"{LOOPBACK}:{self._xds_port}",
                 listener_address=LOOPBACK,
-                linger=self._linger,
+                **self._settings,
             ),
             observer=self.updates,
         )
@@ -125,10 +128,15 @@ class World:
 
 
 @asynccontextmanager
-async def world(directory: Path, api: Api, xds_port: int, *, linger: float = 0.5) -> AsyncIterator[World]:
-    """Run a control plane over an empty folder and an Envoy that has taken that from it."""
-    built = World(directory, xds_port, linger)
-    bootstrap = Bootstrap(
+async def world(
+    directory: Path, api: Api, xds_port: int, *, bootstrap: str | None = None, **settings: Any
+) -> AsyncIterator[World]:
+    """Run a control plane over an empty folder and an Envoy that has taken that from it.
+
+    ``bootstrap`` takes the place of the project's own, ``settings`` are fields of `ServeSettings`.
+    """
+    built = World(directory, xds_port, **settings)
+    own = Bootstrap(
         tenant=TENANT,
         xds_address=HostPort(LOOPBACK, xds_port),
         node_id="envoy-under-test",
@@ -136,7 +144,7 @@ async def world(directory: Path, api: Api, xds_port: int, *, linger: float = 0.5
     )
     await built.start_control_plane()
     try:
-        async with running_envoy(bootstrap.yaml(), directory) as envoy:
+        async with running_envoy(bootstrap or own.yaml(), directory) as envoy:
             built.envoy = envoy
             yield built
     finally:

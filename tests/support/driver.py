@@ -31,11 +31,21 @@ class Driver:
         self.snapshot = snapshot or Snapshot(types, resources)
         self.state = StreamState(delta=delta, only_type=only_type, timing=self.timing)
         self.wake_at: float | None = None
-        self.outcome: Outcome | None = None
+        self._outcome: Outcome | None = None
         # State of the world: the names of each type's last request, which an ACK repeats.
         self._names: dict[str, tuple[str, ...]] = {}
         if attached:
             self.state.attach(self.snapshot)
+
+    @property
+    def outcome(self) -> Outcome:
+        """What the last request turned out to be."""
+        assert self._outcome is not None
+        return self._outcome
+
+    def kind(self) -> str:
+        """Return which kind of request the last one was."""
+        return self.outcome.kind
 
     def poll(self) -> list[Response]:
         """Return what is due now."""
@@ -80,7 +90,7 @@ class Driver:
         else:
             self._names[type_url] = names
             request = DiscoveryRequest(resource_names=names, version_info=version, **fields)
-        self.outcome = self.state.request(request)
+        self._outcome = self.state.request(request)
         return self.poll()
 
     def ack(self, *responses: Response) -> list[Response]:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from xds.protocol import Outcome, Response
-from xds.server import End, StreamInfo
+from xds.server import End, Observer, StreamInfo
 
 
 class Heard(NamedTuple):
@@ -16,7 +16,7 @@ class Heard(NamedTuple):
     detail: Any
 
 
-class RecordingObserver:
+class RecordingObserver(Observer):
     """Keeps everything, in order."""
 
     def __init__(self) -> None:
@@ -30,6 +30,10 @@ class RecordingObserver:
     def opened(self, stream: StreamInfo, *, known: bool) -> None:
         """Keep a stream's beginning."""
         self._hear("opened", stream, known)
+
+    def requested(self, stream: StreamInfo, request: Any) -> None:
+        """Keep a request as it came."""
+        self._hear("requested", stream, request)
 
     def pushed(self, stream: StreamInfo, response: Response, seconds: float) -> None:
         """Keep a push."""

@@ -1,6 +1,7 @@
 """A real gRPC client of the discovery protocol that does only what a test tells it: no ACK goes out by itself."""
 
 import asyncio
+import contextlib
 from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -29,11 +30,23 @@ class XdsClient:
         delta: bool,
         node: Mapping[str, str] | None = None,
         method: str | None = None,
+        window: int | None = None,
+        channel: Any = None,
     ) -> None:
+        """Connect to a server on 127.0.0.1; ``window`` keeps the bytes that it may send ahead of a read from growing.
+
+        ``channel`` is another client's, whose connection this one shares.
+        """
         self.delta = delta
         self.node = {"id": "test-envoy", "cluster": "tenant-a"} if node is None else dict(node)
         self._method = method or f"/{ADS}/{'Delta' if delta else 'Stream'}AggregatedResources"
-        self._channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}")
+        # A connection of its own, as every Envoy has; channels to one address would share one.
+        options = [("grpc.use_local_subchannel_pool", 1), ("grpc.max_receive_message_length", -1)]
+        if window is not None:
+            options += [("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", window)]
+        self._port = port
+        self._shares = channel is not None
+        self._channel = channel or grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=options)
         self._first = True
         self.call: Any = None
 
@@ -45,7 +58,12 @@ class XdsClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.call.cancel()
-        await self._channel.close()
+        if not self._shares:
+            await self._channel.close()
+
+    def beside(self, method: str) -> "XdsClient":
+        """Return another stream of the same node on the same connection, which is to end first."""
+        return XdsClient(self._port, delta=self.delta, node=self.node, method=method, channel=self._channel)
 
     async def send_bytes(self, message: bytes) -> None:
         """Send whatever a test wants to send."""
@@ -107,9 +125,12 @@ class XdsClient:
         )
 
     async def status(self) -> tuple[grpc.StatusCode, str]:
-        """Wait for the stream's end and return its status."""
-        code = await asyncio.wait_for(self.call.code(), BOUND)
-        return code, await self.call.details()
+        """Wait for the stream's end, past the responses that are still to be read, and return its status."""
+        async with asyncio.timeout(BOUND):
+            with contextlib.suppress(grpc.aio.AioRpcError):  # raised at the end, unless that is OK
+                while not self.call.done() and await self.call.read() is not grpc.aio.EOF:
+                    pass
+            return await self.call.code(), await self.call.details()
 
 
 def names_of(response: Any) -> list[str]:

@@ -6,8 +6,9 @@ what runs.
 
 import asyncio
 import contextlib
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any, Final, Literal, cast
 
 import structlog
 
@@ -15,15 +16,31 @@ from kube.informer.store import Store
 from kube.objects import LoadBalancer, ObjectRef
 from kube.sources.manifests import ManifestSource
 from xds.app.pipeline import TYPES, Pipeline
-from xds.app.settings import ServeSettings
-from xds.server import Observer, ServerOptions, XdsServer, tenant_of_node
+from xds.app.settings import EdsApi, ServeSettings
+from xds.server import Limits, Observer, ServerOptions, XdsServer, tenant_of_node
 from xds.snapshot import SnapshotCache
 from xds.translate import Options
+
+_API_TYPES: Final[Mapping[EdsApi, Literal["GRPC", "DELTA_GRPC"]]] = {"sotw": "GRPC", "delta": "DELTA_GRPC"}
 
 
 def references(stored: Any) -> frozenset[ObjectRef]:
     """Return the objects that a stored object names: only LoadBalancers name any."""
     return cast("LoadBalancer", stored).references if stored.ref.kind == "LoadBalancer" else frozenset()
+
+
+def _server_options(settings: ServeSettings) -> ServerOptions:
+    return ServerOptions(
+        keepalive=settings.keepalive,
+        connection_age=settings.connection_age,
+        connection_age_grace=settings.connection_age_grace,
+        drain=settings.drain,
+        limits=Limits(
+            max_streams=settings.max_streams,
+            max_node_streams=settings.max_node_streams,
+            max_names=settings.max_names,
+        ),
+    )
 
 
 class ControlPlane:
@@ -42,6 +59,7 @@ class ControlPlane:
             options=Options(
                 verify_without_ca_fails_closed=settings.verify_without_ca == "fail-closed",
                 eds=settings.eds,
+                eds_api=_API_TYPES[settings.eds_api],
                 listener_address=settings.listener_address,
                 ca_expiry_warning=timedelta(days=settings.ca_expiry_warning_days),
             ),
@@ -51,7 +69,7 @@ class ControlPlane:
             self.cache,
             observer=observer,
             tenant_of=self._tenant_of,
-            options=ServerOptions(drain=settings.drain),
+            options=_server_options(settings),
         )
         self._following: asyncio.Task[None] | None = None
 

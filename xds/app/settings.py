@@ -11,6 +11,7 @@ DEFAULT_XDS_ADDRESS = "127.0.0.1:18000"
 
 VerifyWithoutCa: TypeAlias = Literal["plain", "fail-closed"]
 Eds: TypeAlias = Literal["ads", "separate"]
+EdsApi: TypeAlias = Literal["delta", "sotw"]
 LogFormat: TypeAlias = Literal["auto", "human", "json"]
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
 
@@ -20,16 +21,24 @@ class ServeSettings:
     """Everything that ``kubelb-xds serve`` may be told.
 
     ``verify_without_ca``: what policy Verify without a ``caSecretRef`` yields: plain TCP as the reference documents, or a
-    cluster that fails closed. ``eds``: where Envoy asks for endpoints: on the aggregated stream, or on one of its own.
-    ``listener_address``: what Envoy's listeners bind. ``linger``: seconds for which a Secret or Addresses object that is
-    still named outlives its removal. ``drain``: seconds that streams get to end at SIGTERM.
+    cluster that fails closed. ``eds``: where Envoy asks for endpoints: on the aggregated stream, or on a stream of its own
+    for each cluster, which then speaks ``eds_api``. ``listener_address``: what Envoy's listeners bind. ``linger``: seconds
+    for which a Secret or Addresses object that is still named outlives its removal. ``drain``: seconds that streams get to
+    end at SIGTERM. The rest is told by ``xds.server``'s ``ServerOptions`` and ``Limits``, times in seconds.
     """
 
     manifests: tuple[Path, ...]
     xds_address: str = DEFAULT_XDS_ADDRESS
     verify_without_ca: VerifyWithoutCa = "plain"
     eds: Eds = "ads"
+    eds_api: EdsApi = "delta"
     listener_address: str = "0.0.0.0"  # noqa: S104 — a load balancer's purpose
     ca_expiry_warning_days: int = 30
     linger: float = 0.5
     drain: float = 2.0
+    keepalive: float = 20.0
+    connection_age: float = 1800.0
+    connection_age_grace: float = 5.0
+    max_streams: int = 24_000
+    max_node_streams: int = 12_000
+    max_names: int = 50_000

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from xds.protocol.subscription import WILDCARD
-from xds.protocol.type_state import Outcome, TypeState
+from xds.protocol.type_state import UNKNOWN, Outcome, TypeState
 from xds.snapshot import ResourceSet
 
 
@@ -48,16 +48,23 @@ class DeltaState(TypeState):
     ) -> None:
         change = self.subscription.change(subscribe, unsubscribe, first=first)
         self._let_go(change)
+        wanted = dict.fromkeys(subscribe)
+        for name in unsubscribe:
+            wanted.pop(name, None)
+        everything = change.gained_wildcard or WILDCARD in wanted
+        wanted.pop(WILDCARD, None)
         # Rules 22 and 23: a name that is asked for is sent again, unless this is what the client came with.
-        asked = dict.fromkeys(
-            name
-            for name in subscribe
-            if name != WILDCARD and self.subscription.covers(name) and not (first and name in self._known)
-        )
+        asked = [name for name in wanted if not (first and name in self._known)]
         if self.subscription.wildcard:
-            asked |= dict.fromkeys(change.dropped)  # rule 25: it is returned, or removed
-        asked_for_everything = WILDCARD in subscribe and self.subscription.wildcard
-        self._ask(asked, resources, everything=change.gained_wildcard or asked_for_everything)
+            asked += change.dropped  # rule 25: it is returned, or removed
+        if everything:
+            # What is under way may be gone by now, and arrive for a client that wants it again.
+            asked += [name for push in self.in_flight.values() for name in push.response.changed]
+        for name in asked:
+            self._known.setdefault(
+                name, UNKNOWN
+            )  # should it be gone by the time of the answer, that is to be said
+        self._ask(asked, resources, everything=everything)
         if resources is not None:
             self._deny(asked, resources)
 

@@ -6,7 +6,8 @@ Field numbers are those of ``envoy/service/discovery/v3/discovery.proto``; a tes
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from xds.snapshot.resource import Resource, delimited
+from xds.snapshot import Resource, sotw_bytes
+from xds.snapshot.resource import delimited
 
 
 class Response(NamedTuple):
@@ -22,6 +23,8 @@ class Response(NamedTuple):
     # Names that the client is to forget; in state of the world it does by their absence.
     removed: tuple[str, ...]
     delta: bool
+    # State of the world: the resources as they stand in the response, where they were joined for all streams.
+    joined: bytes = b""
 
     def encode(self, control_plane: bytes) -> bytes:
         """Return the encoded ``DiscoveryResponse`` or ``DeltaDiscoveryResponse``.
@@ -37,9 +40,7 @@ class Response(NamedTuple):
                 yield resource.delta_head
                 yield resource.body
         else:
-            for resource in self.resources:
-                yield resource.sotw_head
-                yield resource.body
+            yield self.joined or sotw_bytes(self.resources)
         yield b"\x22" + delimited(self.type_url.encode())
         yield b"\x2a" + delimited(self.nonce.encode())
         if self.delta:

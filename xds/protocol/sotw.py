@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from xds.protocol.response import Response
 from xds.protocol.type_state import UNKNOWN, Held, Outcome, Push, Step, TypeState
-from xds.snapshot import Resource, ResourceSet, version_of
+from xds.snapshot import Resource, ResourceSet
 from xds.snapshot.types import CLUSTER, LISTENER
 
 # Rule 14: of these a response carries everything, and what is absent is deleted. Of others it carries what changed.
@@ -25,8 +25,8 @@ class SotwState(TypeState):
         self._nonce = ""
         # The version that the client presented on its first request.
         self._presented = ""
-        # Whether it may hold resources of an earlier stream that it was not sent on this one.
-        self._inherited = False
+        # Whether it may hold what is not known of it: from an earlier stream, or since it refused a response as a whole.
+        self._holds_unseen = False
 
     def request(self, request: Any, resources: ResourceSet | None) -> Outcome:
         """Take a request: an ACK, a NACK, other names, or several of them at once."""
@@ -38,8 +38,10 @@ class SotwState(TypeState):
                 if outcome.kind == "ack" and self.carries_all:
                     self._accept(outcome.push)
             if nonce != self._nonce:
-                # Rules 12 and 13: the client has a newer response to answer yet, and will state its names then.
-                self._let_go(self.subscription.narrow(request.resource_names))
+                # Rules 12 and 13: the client has a newer response to answer yet, and will state its names then. What it
+                # lets go of meanwhile is new to it when it returns (rule 16); a full response brings that anyway.
+                if not self.carries_all:
+                    self._let_go(self.subscription.narrow(request.resource_names))
                 return outcome if outcome.push else Outcome(self.type_url, "stale")
         else:
             self.started = True
@@ -54,12 +56,13 @@ class SotwState(TypeState):
         presented, self._presented = self._presented, ""
         if presented and self.carries_all:
             only_wildcard = self.subscription.wildcard and not self.subscription.names
-            if only_wildcard and presented == resources.version:
+            if only_wildcard and resources.hashed and presented == resources.version:
                 # Rule 19: it has all of this, and no subscription can be new.
                 self._known.update((resource.name, resource) for resource in resources)
                 self.must_answer = False
             else:
-                self._inherited = True
+                # It may hold what is gone, and only a response without that can say so.
+                self._holds_unseen = self.must_answer = True
         super().compare(resources)
 
     def respond(self, nonce: str, now: float, resources: ResourceSet, *, removals: bool) -> Response:
@@ -67,20 +70,19 @@ class SotwState(TypeState):
         self._nonce = nonce
         return super().respond(nonce, now, resources, removals=removals)
 
-    def _carried(
-        self, brought: tuple[Resource, ...], resources: ResourceSet
-    ) -> tuple[tuple[Resource, ...], str]:
+    def _completed(self, response: Response, resources: ResourceSet) -> Response:
         if not self.carries_all:
-            return brought, resources.version
+            return response
         wildcard = self.subscription.wildcard
         if wildcard and not self._refused and not self.removals:
-            return tuple(resources), resources.version
+            whole = resources.whole
+            return response._replace(resources=whole.resources, joined=whole.encoded)
         wanted = resources if wildcard else map(resources.get, sorted(self.subscription.names))
         carried = [kept for resource in wanted if resource and (kept := self._accepted(resource))]
         # What is to be removed later is kept by naming it still.
         waiting = (self._known.get(name) for name in self.removals)
         carried += [known for known in waiting if isinstance(known, Resource)]
-        return tuple(carried), version_of(carried)
+        return response._replace(resources=tuple(carried), version=resources.version_of(carried))
 
     def _accepted(self, resource: Resource) -> Resource | None:
         """Return what stands for a resource: where the client refused it, what it holds instead, None for nothing."""
@@ -91,15 +93,21 @@ class SotwState(TypeState):
         return resource if isinstance(held, str) else held
 
     def _holds(self, name: str) -> Held | None:
-        return self._known.get(name, UNKNOWN if self._inherited else None)
+        return self._known.get(name, UNKNOWN if self._holds_unseen else None)
+
+    def _hold_back(self, push: Push, named: tuple[str, ...]) -> bool:
+        rest_goes_again = super()._hold_back(push, named)
+        self._holds_unseen = self._holds_unseen or (self.carries_all and not rest_goes_again)
+        return rest_goes_again
 
     def _accept(self, push: Push | None) -> None:
         """Take note that the client holds all that an ACKed response carries, and nothing else."""
-        self._inherited = False
+        self._holds_unseen = False
         if push is not None and self._refused:
             for resource in push.response.resources:
                 if self._refused.get(resource.name) == resource.digest:
                     del self._refused[resource.name]
+                    self._again.pop(resource.name, None)
                     self._known[resource.name] = resource
 
     def _take(self, nonce: str) -> Push:

@@ -52,6 +52,24 @@ class StreamState:
         """The types that the client subscribed to, in the order of its first requests."""
         return tuple(self._states)
 
+    @property
+    def names(self) -> int:
+        """How many names the client is subscribed to, of all types together."""
+        return sum(len(state.subscription.names) for state in self._states.values())
+
+    @property
+    def states(self) -> tuple[TypeState, ...]:
+        """The states of these types."""
+        return tuple(self._states.values())
+
+    def of_type(self, type_url: str) -> TypeState | None:
+        """Return the state of a type, or None where the client never asked for it."""
+        return self._states.get(type_url)
+
+    def resources(self, type_url: str) -> ResourceSet | None:
+        """Return what there is of a type, or None where that is not known or nothing is served."""
+        return self._snapshot.get(type_url) if self._snapshot else None
+
     def request(self, request: Any) -> Outcome:
         """Take a request. Raises ``ProtocolError`` where its type is none that this stream can carry."""
         type_url = request.type_url or self._only_type
@@ -63,7 +81,7 @@ class StreamState:
         new = state is None
         if state is None:
             state = self._states[type_url] = DeltaState(type_url) if self._delta else SotwState(type_url)
-        outcome = state.request(request, self._resources(type_url))
+        outcome = state.request(request, self.resources(type_url))
         if new and type_url == ENDPOINT and CLUSTER in self._states:
             # It may hold their endpoints from an earlier stream: clusters that it was sent since then wait for them anew.
             self._resend_endpoints(self._states[CLUSTER].sent)
@@ -77,10 +95,14 @@ class StreamState:
             if resources is not None:
                 state.compare(resources)
 
+    def detach(self) -> None:
+        """Serve nothing until a snapshot is attached again: the client keeps what it has."""
+        self._snapshot = None
+
     def changed(self, changes: Changes) -> None:
         """Take note of a change of the attached snapshot."""
         for type_url, names in changes.items():
-            state, resources = self._states.get(type_url), self._resources(type_url)
+            state, resources = self._states.get(type_url), self.resources(type_url)
             if state is not None and resources is not None:
                 state.settle(names, resources)
 
@@ -90,7 +112,7 @@ class StreamState:
         sequencer = self._sequencer
         sequencer.begin()
         for state in sequencer.order(self._states):
-            resources = self._resources(state.type_url)
+            resources = self.resources(state.type_url)
             if resources is None:
                 continue
             may_send, removals = sequencer.allows(state, self._states, now)
@@ -100,19 +122,15 @@ class StreamState:
             response = state.respond(str(self._nonces), now, resources, removals=removals)
             responses.append(response)
             if state.type_url == CLUSTER:
-                changed = set(response.changed)
-                self._resend_endpoints(cluster for cluster in response.resources if cluster.name in changed)
+                self._resend_endpoints(filter(None, map(resources.get, response.changed)))
         return Due(responses, sequencer.wake_at)
-
-    def _resources(self, type_url: str) -> ResourceSet | None:
-        return self._snapshot.get(type_url) if self._snapshot else None
 
     def _resend_endpoints(self, clusters: Iterable[Resource]) -> None:
         """Owe the endpoints of clusters that were sent: each warms again, and waits for them (rule 30)."""
         endpoints = self._states.get(ENDPOINT)
         if endpoints is None:
             return
-        resources = self._resources(ENDPOINT)
+        resources = self.resources(ENDPOINT)
         for cluster in clusters:
             if cluster.eds_name is not None:
                 endpoints.resend(cluster.eds_name, resources)

@@ -4,8 +4,7 @@ Source: Envoy's "xDS REST and gRPC protocol", "How the client specifies what res
 ``docs/xds-protocol.md``.
 """
 
-from collections.abc import Iterable
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterable, KeysView
 from typing import Final, NamedTuple
 
 WILDCARD: Final = "*"
@@ -14,8 +13,8 @@ WILDCARD: Final = "*"
 class Change(NamedTuple):
     """What a request changed: names that are new, names that went, and whether the wildcard came or went."""
 
-    added: AbstractSet[str]
-    dropped: AbstractSet[str]
+    added: list[str]
+    dropped: list[str]
     gained_wildcard: bool
     lost_wildcard: bool
 
@@ -26,7 +25,7 @@ class Subscription:
     __slots__ = ("_named", "_names", "_wildcard")
 
     def __init__(self) -> None:
-        self._names: set[str] = set()
+        self._names: dict[str, None] = {}  # in the order in which they were asked for
         self._wildcard = False
         # Whether any request named something: from then on an empty list means nothing, not everything.
         self._named = False
@@ -37,9 +36,9 @@ class Subscription:
         return self._wildcard
 
     @property
-    def names(self) -> AbstractSet[str]:
-        """The names asked for one by one."""
-        return self._names
+    def names(self) -> KeysView[str]:
+        """The names asked for one by one, as a live view."""
+        return self._names.keys()
 
     def covers(self, name: str) -> bool:
         """Whether a resource of this name is wanted."""
@@ -52,16 +51,18 @@ class Subscription:
         ``["*", "A"]`` and then ``["A"]`` drops the wildcard only (rule 18).
         """
         wanted, wildcard = self._stated(names)
-        added, dropped = wanted - self._names, self._names - wanted
-        self._names = wanted
+        had, self._names = self._names, wanted
+        added = [name for name in wanted if name not in had]
+        dropped = [name for name in had if name not in wanted]
         return self._changed(added, dropped, wildcard=wildcard)
 
     def narrow(self, names: Iterable[str]) -> Change:
         """State of the world: a stale request adds nothing, but what it no longer names the client has let go of."""
         wanted, wildcard = self._stated(names)
-        dropped = self._names - wanted
-        self._names &= wanted
-        return self._changed(set(), dropped, wildcard=self._wildcard and wildcard)
+        dropped = [name for name in self._names if name not in wanted]
+        for name in dropped:
+            del self._names[name]
+        return self._changed([], dropped, wildcard=self._wildcard and wildcard)
 
     def change(self, subscribe: Iterable[str], unsubscribe: Iterable[str], *, first: bool) -> Change:
         """Delta: a request adds and drops names, and costs what it names.
@@ -69,21 +70,25 @@ class Subscription:
         A first request that subscribes to nothing is a wildcard, which names that are added later leave as it is and only
         unsubscribing ``*`` ends (rule 27). Unsubscribing what was never subscribed is ignored (rule 26).
         """
-        asked, left = set(subscribe), set(unsubscribe)
+        asked, left = dict.fromkeys(subscribe), dict.fromkeys(unsubscribe)
         wildcard = (self._wildcard or WILDCARD in asked or (first and not asked)) and WILDCARD not in left
-        added = asked - left - self._names - {WILDCARD}
-        dropped = left & self._names
-        self._names |= added
-        self._names -= dropped
+        asked.pop(WILDCARD, None)
+        added = [name for name in asked if name not in left and name not in self._names]
+        dropped = [name for name in left if name in self._names]
+        self._names.update(dict.fromkeys(added))
+        for name in dropped:
+            del self._names[name]
         return self._changed(added, dropped, wildcard=wildcard)
 
-    def _stated(self, names: Iterable[str]) -> tuple[set[str], bool]:
+    def _stated(self, names: Iterable[str]) -> tuple[dict[str, None], bool]:
         """Return the names that a state-of-the-world request states, and whether it states the wildcard."""
-        stated = set(names)
+        stated = dict.fromkeys(names)
         self._named = self._named or bool(stated)
-        return stated - {WILDCARD}, WILDCARD in stated or not self._named
+        wildcard = WILDCARD in stated or not self._named
+        stated.pop(WILDCARD, None)
+        return stated, wildcard
 
-    def _changed(self, added: AbstractSet[str], dropped: AbstractSet[str], *, wildcard: bool) -> Change:
+    def _changed(self, added: list[str], dropped: list[str], *, wildcard: bool) -> Change:
         had, self._wildcard = self._wildcard, wildcard
         return Change(added, dropped, wildcard and not had, had and not wildcard)
 

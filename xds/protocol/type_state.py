@@ -7,6 +7,7 @@ goes first, is the sequencer's business. Rules by number: ``docs/xds-protocol.md
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator
+from itertools import chain
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from xds.protocol.refusal import named_in
@@ -21,6 +22,8 @@ UNKNOWN: Final = ""
 # Responses that wait for an answer, and are remembered so that it can be told what was answered: more than Envoy leaves
 # open in the 15 s for which a cluster may warm. A client that never answers is forgotten piece by piece.
 _MAX_IN_FLIGHT: Final = 100
+# The digest of what is refused where a removal is.
+_GONE: Final = -1
 
 
 class Step(NamedTuple):
@@ -50,6 +53,13 @@ class Outcome(NamedTuple):
     held: tuple[str, ...] = ()
 
 
+def is_content(held: Held | None, resource: Resource) -> bool:
+    """Return whether what a client holds is this content; of a version that is the maker's own nobody can say so."""
+    if isinstance(held, Resource):
+        return held.digest == resource.digest
+    return resource.hashed and held == resource.version
+
+
 class TypeState(ABC):
     """One type on one stream. ``now`` is in seconds of any steady clock."""
 
@@ -73,11 +83,14 @@ class TypeState(ABC):
         self.urgent = False
         self.in_flight: dict[str, Push] = {}
         self._compared = False
-        # What the client holds once it has applied everything sent, and which of it is to be sent all the same.
+        # What the client holds once it has applied everything sent, and which of it is to be sent all the same: where it
+        # may have refused it, with the step that it may not have taken.
         self._known: dict[str, Held] = {}
-        self._again: set[str] = set()
+        self._again: dict[str, Step | None] = {}
         # Digests of what the client refused, by name.
         self._refused: dict[str, int] = {}
+        # Names that were sent, and whose answer will not be known for theirs: they count as ACKed with the next ACK.
+        self._unanswered: dict[str, None] = {}
 
     @property
     def adds(self) -> bool:
@@ -95,6 +108,36 @@ class TypeState(ABC):
         newest = next(reversed(self.in_flight.values()), None)
         return newest.sent_at if newest else None
 
+    @property
+    def unsettled(self) -> Iterator[str]:
+        """The names of which something is owed, unanswered or refused; some of them twice."""
+        steps = (push.steps for push in self.in_flight.values())
+        return chain(self.upserts, self.removals, self.denied, self._refused, self._unanswered, *steps)
+
+    @property
+    def holdings(self) -> dict[str, Held]:
+        """What the client is known to hold, by name."""
+        steps = (push.steps for push in self.in_flight.values())
+        held = {name: self.confirmed(name) for name in chain(self._known, *steps)}
+        return {name: known for name, known in held.items() if known}
+
+    def confirmed(self, name: str) -> Held | None:
+        """Return what the client is known to hold under a name: what it ACKed, or came with; None for nothing."""
+        if name in self._unanswered:
+            return UNKNOWN
+        step = self.under_way(name)
+        if step is not None:
+            return step.before
+        return UNKNOWN if self._again.get(name) is not None else self._known.get(name)
+
+    def under_way(self, name: str) -> Step | None:
+        """Return the oldest step under a name that the client has not answered, None where there is none."""
+        return next((push.steps[name] for push in self.in_flight.values() if name in push.steps), None)
+
+    def refuses(self, resource: Resource) -> bool:
+        """Return whether the client refused this very content, and nothing has made it worth another try."""
+        return self._refused.get(resource.name) == resource.digest
+
     @abstractmethod
     def request(self, request: Any, resources: ResourceSet | None) -> Outcome:
         """Take a request of the client; ``resources`` is the type's current set, None while there is none."""
@@ -103,7 +146,12 @@ class TypeState(ABC):
         """Compare everything that the client wants or holds with a set that is new to it."""
         self._compared = True
         wanted = resources.names if self.subscription.wildcard else self.subscription.names
-        for name in dict.fromkeys([*self._known, *wanted]):
+        tracked = {**self._known, **self.upserts, **self._refused}
+        if not tracked:
+            # A client that is new: many come at once when a server does, and there is nothing to weigh for them.
+            self.upserts.update(dict.fromkeys(filter(resources.__contains__, wanted)))
+            return
+        for name in tracked | dict.fromkeys(wanted):
             self._weigh(name, resources)
 
     def settle(self, names: Iterable[str], resources: ResourceSet) -> None:
@@ -122,7 +170,7 @@ class TypeState(ABC):
     def resend(self, name: str, resources: ResourceSet | None) -> None:
         """Send a name again even though the client has it (rule 30); one that it was never sent is left alone."""
         if name in self._known:
-            self._again.add(name)
+            self._again.setdefault(name, None)
             if resources is not None:
                 self._weigh(name, resources)
 
@@ -130,30 +178,40 @@ class TypeState(ABC):
         """Make a response of what is owed, removals only where they are allowed, and count it as sent."""
         brought = tuple(found for name in self.upserts if (found := resources.get(name)) is not None)
         gone = tuple({**self.denied, **self.removals} if removals else self.denied)
-        steps = {resource.name: Step(self._holds(resource.name), resource) for resource in brought}
+        steps = {resource.name: Step(self._before(resource), resource) for resource in brought}
         steps |= {name: Step(self._holds(name), None) for name in gone}
         self.must_answer = self.urgent = False
         self.upserts.clear()
         self.denied.clear()
         if removals:
             self.removals.clear()
-        for name in gone:
+        for name in steps:
             self._known.pop(name, None)
+            self._again.pop(name, None)
         self._known.update((resource.name, resource) for resource in brought)
-        self._again.difference_update(steps)
-        carried, version = self._carried(brought, resources)
         changed = tuple(resource.name for resource in brought)
-        response = Response(self.type_url, nonce, version, carried, changed, gone, delta=self.delta)
+        response = self._completed(
+            Response(self.type_url, nonce, resources.version, brought, changed, gone, delta=self.delta),
+            resources,
+        )
         while len(self.in_flight) >= _MAX_IN_FLIGHT:
-            del self.in_flight[next(iter(self.in_flight))]
-        self.in_flight[nonce] = Push(response, now, steps)
+            self._unanswered.update(dict.fromkeys(self.in_flight.pop(next(iter(self.in_flight))).steps))
+        # What was joined for all streams is let go of when it is written.
+        self.in_flight[nonce] = Push(response._replace(joined=b""), now, steps)
         return response
 
-    def _carried(
-        self, brought: tuple[Resource, ...], resources: ResourceSet
-    ) -> tuple[tuple[Resource, ...], str]:
-        """Return the resources of a response that brings some, and its version."""
-        return brought, resources.version
+    def _completed(self, response: Response, resources: ResourceSet) -> Response:  # noqa: ARG002 — for who carries all
+        """Return a response with all that it has to carry besides what it brings."""
+        return response
+
+    def _before(self, resource: Resource) -> Held | None:
+        """Return what the client holds before it is sent a resource."""
+        doubted = self._again.get(resource.name)
+        if doubted is None:
+            return self._holds(resource.name)
+        # Who refuses the same content now did not take it then either.
+        same = doubted.after is not None and doubted.after.digest == resource.digest
+        return doubted.before if same else UNKNOWN
 
     def _holds(self, name: str) -> Held | None:
         """Return what the client holds under a name, None for nothing."""
@@ -164,42 +222,40 @@ class TypeState(ABC):
         resource = resources.get(name)
         if resource is None:
             self.upserts.pop(name, None)
-            self._refused.pop(name, None)
-            if name in self._known and self.tells_absence:
-                self.removals[name] = None
-            elif name in self._known:
+            if not self.tells_absence:
                 self._forget(name)  # rules 15 and 20: there is no way to say it, and no need
+            elif self._refused.get(name) != _GONE:
+                self._refused.pop(name, None)
+                if name in self._known and name not in self.denied:
+                    self.removals[name] = None
             return
         if not self.subscription.covers(name):
             self._forget(name)
             return
         self.removals.pop(name, None)
         self.denied.pop(name, None)
-        refused = self._refused.get(name) == resource.digest
+        refused = self.refuses(resource)
         if not refused:
             self._refused.pop(name, None)
-        if not refused and (name in self._again or not self._is_current(name, resource)):
+        if not refused and (name in self._again or not is_content(self._known.get(name), resource)):
             self.upserts[name] = None
             self.urgent = self.urgent or resource.without_endpoints
         else:
             self.upserts.pop(name, None)
-
-    def _is_current(self, name: str, resource: Resource) -> bool:
-        known = self._known.get(name)
-        return known.digest == resource.digest if isinstance(known, Resource) else known == resource.version
 
     def _ask(self, names: Iterable[str], resources: ResourceSet | None, *, everything: bool) -> None:
         """Take note of what was asked for now: it is sent whatever is believed of it, refused content too."""
         if everything:
             self.must_answer = self.tells_absence
             if resources is not None and self._compared:
-                names = [*names, *resources.names]
+                names = [*names, *resources.names, *self._refused]
         names = tuple(names)
         for name in names:
             self._refused.pop(name, None)
-            self._forget_steps(name)
+            if self._forget_steps(name):
+                self._unanswered[name] = None
             if name in self._known:
-                self._again.add(name)
+                self._again.setdefault(name, None)
         if resources is not None:
             self.settle(names, resources)
 
@@ -214,21 +270,22 @@ class TypeState(ABC):
                 self._forget(name)
 
     def _forget(self, name: str) -> None:
-        for tracked in (self._known, self.upserts, self.removals, self.denied, self._refused):
+        for tracked in (self._known, self._again, self.upserts, self.removals, self.denied, self._refused):
             tracked.pop(name, None)
-        self._again.discard(name)
+        self._unanswered.pop(name, None)
         self._forget_steps(name)
 
-    def _forget_steps(self, name: str) -> None:
-        """Let the answer to an earlier response say nothing about a name any more."""
-        for push in self.in_flight.values():
-            push.steps.pop(name, None)
+    def _forget_steps(self, name: str) -> bool:
+        """Let the answer to an earlier response say nothing about a name any more; returns whether one would have."""
+        forgotten = [push.steps.pop(name, None) for push in self.in_flight.values()]
+        return any(forgotten)
 
     def _answered(self, request: Any, resources: ResourceSet | None) -> Outcome:
         """Take an ACK or a NACK of a response in flight."""
         push = self._take(request.response_nonce)
         # A NACK is the presence of error_detail, nothing else (rule 5).
         if not request.HasField("error_detail"):
+            self._unanswered.clear()
             return Outcome(self.type_url, "ack", push)
         text: str = request.error_detail.message
         response = push.response
@@ -242,20 +299,25 @@ class TypeState(ABC):
         """Take an answered response from those in flight."""
         return self.in_flight.pop(nonce)
 
-    def _hold_back(self, push: Push, named: tuple[str, ...]) -> None:
-        """Hold back what a NACK names, or all of the response if it names none, and send the rest again (rule 5)."""
+    def _hold_back(self, push: Push, named: tuple[str, ...]) -> bool:
+        """Hold back what a NACK names, or all of the response if it names none, and send the rest again (rule 5).
+
+        Returns whether the rest goes again.
+        """
         rest_goes_again = bool(named) and self._can_do_without(named, push)
         number = int(push.response.nonce)
         later = [other for nonce, other in self.in_flight.items() if int(nonce) > number]
         for name, step in push.steps.items():
             following = next((other for other in later if name in other.steps), None)
             if following is not None:
-                # What was sent since then decides; it followed what this response did not replace.
-                following.steps[name] = Step(step.before, following.steps[name].after)
+                # What was sent since then decides, on top of what this response did not replace, if it did not.
+                before = step.before if name in named else UNKNOWN
+                following.steps[name] = Step(before, following.steps[name].after)
             elif not named or name in named:
                 self._refuse(name, step, certain=bool(named))
             elif rest_goes_again:
                 self._repeat(name, step)
+        return rest_goes_again
 
     def _can_do_without(self, named: tuple[str, ...], push: Push) -> bool:
         """Whether the next response can leave out what was refused and delete nothing that the client may hold instead."""
@@ -266,9 +328,9 @@ class TypeState(ABC):
 
     def _refuse(self, name: str, step: Step, *, certain: bool) -> None:
         """Take note that the client keeps what it held: for certain where its text names the resource."""
-        if step.after is None:
-            return
-        self._refused[name] = step.after.digest
+        if step.after is None and self.carries_all:
+            return  # whatever comes next leaves it out again
+        self._refused[name] = step.after.digest if step.after else _GONE
         before = step.before
         if not certain and before is None and not self.carries_all:
             before = UNKNOWN  # it may have taken a part of what it refused as a whole
@@ -277,13 +339,13 @@ class TypeState(ABC):
             return
         self._known[name] = before
         if not certain:
-            self._again.add(name)
+            self._again[name] = step
 
     def _repeat(self, name: str, step: Step) -> None:
         """Do again what a response did that the client refused for other names: it may have applied none of it."""
         if step.after is not None:
-            self._again.add(name)
+            self._again[name] = step
         elif step.before is not None:
-            self._known[name] = step.before
+            self._known[name] = UNKNOWN
         else:
             self.denied[name] = None

@@ -4,8 +4,9 @@ Metrics, conditions and a library user's own hooks are further observers. An obs
 return at once.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, NamedTuple, ParamSpec, TypeAlias
 
 import structlog
 
@@ -15,32 +16,55 @@ from xds.snapshot.types import short
 
 @dataclass(slots=True)
 class StreamInfo:
-    """Which stream it is, and whose. The node is known from the first request on."""
+    """Which stream it is, and whose. The node is known from the first request on.
+
+    ``only_type`` is the type URL of a stream that carries one type, "" of an aggregated one.
+    """
 
     stream: int
     peer: str
     delta: bool
     node: str = ""
     tenant: str = ""
+    only_type: str = ""
 
 
-class Observer(Protocol):
-    """What can be heard. ``seconds`` are those since the change that is pushed, or since the push that is answered."""
+#: The names of ``grpc.StatusCode`` that a stream ends with; CANCELLED where nobody is left to be told.
+Status: TypeAlias = Literal["OK", "CANCELLED", "INVALID_ARGUMENT", "RESOURCE_EXHAUSTED", "INTERNAL"]
+
+
+class End(NamedTuple):
+    """How and why a stream ended. ``type_url`` is that of the request which ended it, "" where none did."""
+
+    status: Status
+    reason: str
+    type_url: str = ""
+
+
+class Observer:
+    """Hears what happens on every stream: derive from it, and override what you want to hear.
+
+    It is called on the event loop, and is to return at once. What it raises is logged and ends nothing. ``seconds`` are those
+    since the change that is pushed, or since the push that is answered.
+    """
 
     def opened(self, stream: StreamInfo, *, known: bool) -> None:
         """Take note of a stream whose node is known now; ``known`` says whether its tenant has any resource."""
+
+    def requested(self, stream: StreamInfo, request: Any) -> None:
+        """Take note of a ``DiscoveryRequest`` or ``DeltaDiscoveryRequest`` as it came, before anything is done with it."""
 
     def pushed(self, stream: StreamInfo, response: Response, seconds: float) -> None:
         """Take note of a response that was written."""
 
     def answered(self, stream: StreamInfo, type_url: str, outcome: Outcome, seconds: float) -> None:
-        """Take note of a request: a subscription, an ACK, a NACK, or a stale one."""
+        """Take note of what a request turned out to be: a subscription, an ACK, a NACK, or a stale one."""
 
-    def closed(self, stream: StreamInfo, reason: str) -> None:
-        """Take note of a stream's end."""
+    def closed(self, stream: StreamInfo, end: End) -> None:
+        """Take note of a stream's end; one that ends before its node is known was never ``opened``."""
 
 
-class LoggingObserver:
+class LoggingObserver(Observer):
     """Writes one line for each push, ACK and NACK, and for each stream's beginning and end."""
 
     def __init__(self, log: Any = None) -> None:
@@ -49,7 +73,13 @@ class LoggingObserver:
     def opened(self, stream: StreamInfo, *, known: bool) -> None:
         """Log the stream; a tenant that has nothing is a warning, since a wrong name looks just like that."""
         variant = "delta" if stream.delta else "sotw"
-        fields = {"node": stream.node, "tenant": stream.tenant, "peer": stream.peer, "variant": variant}
+        fields = {
+            "node": stream.node,
+            "tenant": stream.tenant,
+            "peer": stream.peer,
+            "variant": variant,
+            "type": short(stream.only_type) or "ADS",
+        }
         if known:
             self._log.info("stream opened", **fields)
         else:
@@ -88,11 +118,50 @@ class LoggingObserver:
         else:
             self._log.info("ACK", **fields)
 
-    def closed(self, stream: StreamInfo, reason: str) -> None:
-        """Log the end of a stream."""
-        self._log.info(
-            "stream closed", node=stream.node, tenant=stream.tenant, peer=stream.peer, reason=reason
-        )
+    def closed(self, stream: StreamInfo, end: End) -> None:
+        """Log the end of a stream; a warning where it was not the client's wish nor the server's stop."""
+        fields = {"node": stream.node, "tenant": stream.tenant, "peer": stream.peer, "reason": end.reason}
+        if end.status in ("OK", "CANCELLED"):
+            self._log.info("stream closed", **fields)
+        else:
+            self._log.warning("stream ended", type=short(end.type_url), status=end.status, **fields)
+
+
+_P = ParamSpec("_P")
+
+
+class Guarded(Observer):
+    """Passes on to an observer what there is to hear. Its faults are logged, and change nothing on the stream."""
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+        self._log = structlog.get_logger("xds.server")
+
+    def opened(self, stream: StreamInfo, *, known: bool) -> None:
+        """Pass it on."""
+        self._pass_on(self._observer.opened, stream, known=known)
+
+    def requested(self, stream: StreamInfo, request: Any) -> None:
+        """Pass it on."""
+        self._pass_on(self._observer.requested, stream, request)
+
+    def pushed(self, stream: StreamInfo, response: Response, seconds: float) -> None:
+        """Pass it on."""
+        self._pass_on(self._observer.pushed, stream, response, seconds)
+
+    def answered(self, stream: StreamInfo, type_url: str, outcome: Outcome, seconds: float) -> None:
+        """Pass it on."""
+        self._pass_on(self._observer.answered, stream, type_url, outcome, seconds)
+
+    def closed(self, stream: StreamInfo, end: End) -> None:
+        """Pass it on."""
+        self._pass_on(self._observer.closed, stream, end)
+
+    def _pass_on(self, hear: Callable[_P, None], *args: _P.args, **kwargs: _P.kwargs) -> None:
+        try:
+            hear(*args, **kwargs)
+        except Exception:  # noqa: BLE001 — logged with its traceback
+            self._log.exception("an observer failed", observer=type(self._observer).__qualname__)
 
 
 def _milliseconds(seconds: float) -> float:

@@ -2,16 +2,19 @@
 
 import itertools
 import socket
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final
 
 import grpc
+import structlog
 
 from xds.messages import ControlPlane
-from xds.protocol import StreamState, Timing
-from xds.server.observer import LoggingObserver, Observer, StreamInfo
-from xds.server.stream import Stream, TenantOf, tenant_of_node
+from xds.protocol import Delivery, Report, StreamState
+from xds.server.delivery import delivered
+from xds.server.limits import Admission
+from xds.server.observer import Guarded, LoggingObserver, Observer, StreamInfo
+from xds.server.options import ServerOptions
+from xds.server.stream import Shared, Stream, TenantOf, tenant_of_node
 from xds.snapshot import SnapshotCache
 from xds.snapshot.types import CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET
 
@@ -24,41 +27,12 @@ _SERVICES: Final[Mapping[str | None, tuple[str, str]]] = {
     ROUTE: ("envoy.service.route.v3.RouteDiscoveryService", "Routes"),
     SECRET: ("envoy.service.secret.v3.SecretDiscoveryService", "Secrets"),
 }
-# A delta reconnect lists every resource that the client holds (rule 33).
-_MAX_REQUEST: Final = 32 * 1024 * 1024
 
 Handler = Callable[[Any, Any], Awaitable[None]]
 
 
 class AddressError(OSError):
     """The address to listen on cannot be had; the text says which and why."""
-
-
-@dataclass(frozen=True, slots=True)
-class ServerOptions:
-    """How connections are kept. Times in seconds.
-
-    ``ping_interval``: how often a client may ping (gRPC's own default of 300 s ends the connections of Envoys that use
-    keepalive). ``keepalive``: after how much silence the server pings. ``drain``: how long streams may take to end.
-    """
-
-    ping_interval: float = 5
-    keepalive: float = 30
-    keepalive_timeout: float = 10
-    drain: float = 2
-    timing: Timing = field(default_factory=Timing)
-
-    def channel_arguments(self) -> list[tuple[str, int]]:
-        """Return gRPC's arguments for these options."""
-        return [
-            ("grpc.so_reuseport", 0),  # else a second process would silently share the port
-            ("grpc.max_receive_message_length", _MAX_REQUEST),
-            ("grpc.max_send_message_length", -1),
-            ("grpc.http2.min_ping_interval_without_data_ms", int(self.ping_interval * 1000)),
-            ("grpc.keepalive_time_ms", int(self.keepalive * 1000)),
-            ("grpc.keepalive_timeout_ms", int(self.keepalive_timeout * 1000)),
-            ("grpc.keepalive_permit_without_calls", 1),
-        ]
 
 
 class XdsServer:
@@ -77,11 +51,19 @@ class XdsServer:
 
         ``identifier`` names this control plane in every response; ``tenant_of`` maps a node to its tenant.
         """
-        self._cache = cache
-        self._observer = observer or LoggingObserver()
-        self._tenant_of = tenant_of
         self._options = options or ServerOptions()
-        self._control_plane = ControlPlane(identifier=identifier).SerializeToString()
+        #: Which Envoys are connected, and what each of them ACKed and refused.
+        self.delivery = Delivery()
+        self._shared = Shared(
+            cache=cache,
+            delivery=self.delivery,
+            observer=Guarded(observer or LoggingObserver()),
+            tenant_of=tenant_of,
+            control_plane=ControlPlane(identifier=identifier).SerializeToString(),
+            limits=self._options.limits,
+            log=structlog.get_logger("xds.server"),
+        )
+        self._admission = Admission(self._options.limits)
         self._streams: set[Stream] = set()
         self._stream_numbers = itertools.count(1)
         self._server: Any = None
@@ -111,6 +93,29 @@ class XdsServer:
         if self._server is not None:
             await self._server.stop(self._options.drain)
 
+    async def delivered(
+        self,
+        tenant: str,
+        keys: Iterable[tuple[str, str]] | None = None,
+        *,
+        timeout: float,  # noqa: ASYNC109 — who has not answered then is told, not raised
+        envoys: int = 0,
+    ) -> Report:
+        """Wait until every connected Envoy of a tenant has ACKed what it is to have now, and say who has and who has not.
+
+        Without ``keys`` that is everything in the tenant's snapshot that an Envoy asks for, and an Envoy that asked for all
+        clusters is to ask for listeners too, where there are any. With ``keys``, (type URL, name), it is these resources,
+        and every Envoy is to ask for their types. A later content of a resource counts as well, and so does its removal.
+
+        Ends at once when all have answered, by a NACK too, and after ``timeout`` seconds at the latest. ``envoys`` is how many
+        have to be connected at least; without it nobody is waited for where nobody is.
+
+        Raises ``LookupError`` where the tenant was never set or is cleared.
+        """
+        return await delivered(
+            self._shared.cache, self.delivery, tenant, keys, envoys=envoys, timeout=timeout
+        )
+
     def _handlers(self) -> list[Any]:
         handlers = []
         for only_type, (service, suffix) in _SERVICES.items():
@@ -125,22 +130,18 @@ class XdsServer:
 
     def _handler(self, *, delta: bool, only_type: str | None) -> Handler:
         async def handle(_: Any, context: Any) -> None:
-            stream = Stream(
-                context,
-                info=StreamInfo(next(self._stream_numbers), context.peer(), delta),
-                state=StreamState(delta=delta, only_type=only_type, timing=self._options.timing),
-                cache=self._cache,
-                observer=self._observer,
-                tenant_of=self._tenant_of,
-                control_plane=self._control_plane,
-            )
-            if self._stopping:
-                stream.finish("server stops")
-            self._streams.add(stream)
-            try:
-                await stream.run()
-            finally:
-                self._streams.discard(stream)
+            with self._admission.enter() as seat:
+                number = next(self._stream_numbers)
+                info = StreamInfo(number, context.peer(), delta, only_type=only_type or "")
+                state = StreamState(delta=delta, only_type=only_type, timing=self._options.timing)
+                stream = Stream(context, info=info, state=state, seat=seat, shared=self._shared)
+                if self._stopping:
+                    stream.finish("server stops")
+                self._streams.add(stream)
+                try:
+                    await stream.run()
+                finally:
+                    self._streams.discard(stream)
 
         return handle
 

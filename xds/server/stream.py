@@ -2,23 +2,36 @@
 
 One reader task for the stream's life (a cancelled ``context.read()`` poisons a grpc.aio stream), one writer, and an event
 between them. A client that does not read blocks its own writer and nothing else; what changes meanwhile is sent as the
-newest state once it reads again.
+newest state once it reads again. An idle stream has no timer.
 """
 
 import asyncio
+import time
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
 
 import grpc
 from google.protobuf.message import DecodeError
 
 from xds.messages import DeltaDiscoveryRequest, DiscoveryRequest
-from xds.protocol import ProtocolError, StreamState
-from xds.server.observer import Observer, StreamInfo
+from xds.protocol import Delivery, ProtocolError, StreamState
+from xds.server.limits import LimitError, Limits, Measure, Seat
+from xds.server.observer import End, Observer, StreamInfo
+from xds.server.pace import Pace
 from xds.snapshot import Changes, Snapshot, SnapshotCache
+from xds.snapshot.types import short
 
 # Returns the tenant that a node belongs to, "" for none.
 TenantOf = Callable[[Any], str]
+
+_LONGEST_NODE: Final = 1024
+"""Characters of a node's id and of a tenant; both stand in every line of log."""
+_LONGEST_DETAILS: Final = 500
+"""Characters of a status's text: gRPC sends it as a header, percent-encoded, and clients take 8 kB of headers."""
+_LEFT: Final = End("OK", "client closed the stream")
+_GONE: Final = End("CANCELLED", "connection lost")
 
 
 def tenant_of_node(node: Any) -> str:
@@ -27,64 +40,129 @@ def tenant_of_node(node: Any) -> str:
     return tenant
 
 
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all streams of a server have in common; ``control_plane`` is encoded, ``log`` hears of faults of the program."""
+
+    cache: SnapshotCache
+    delivery: Delivery
+    observer: Observer
+    tenant_of: TenantOf
+    control_plane: bytes
+    limits: Limits
+    log: Any
+
+
 class Stream:
     """One open stream of the discovery protocol."""
 
     def __init__(
-        self,
-        context: Any,
-        *,
-        info: StreamInfo,
-        state: StreamState,
-        cache: SnapshotCache,
-        observer: Observer,
-        tenant_of: TenantOf,
-        control_plane: bytes,
+        self, context: Any, *, info: StreamInfo, state: StreamState, seat: Seat, shared: Shared
     ) -> None:
         self.info = info
         self._context = context
         self._state = state
-        self._cache = cache
-        self._observer = observer
-        self._tenant_of = tenant_of
-        self._control_plane = control_plane
+        self._seat = seat
+        self._shared = shared
         self._request_class = DeltaDiscoveryRequest if info.delta else DiscoveryRequest
         self._loop = asyncio.get_running_loop()
+        self._pace = Pace(self._loop.time())
+        self._measure = Measure(shared.limits)
         self._wake = asyncio.Event()
+        self._writing: asyncio.Timeout | None = None
         self._due_since: float | None = None
         self._unwatch: Callable[[], None] | None = None
-        # Why the stream is to end; the text of a broken protocol goes to the client as INVALID_ARGUMENT.
-        self._ending = ""
-        self._violation = ""
+        # The type that the newest request is about, and how the stream is to end.
+        self._type_url = info.only_type
+        self._end: End | None = None
 
     async def run(self) -> None:
         """Serve the stream until the client leaves, breaks the protocol, or ``finish`` is called."""
-        reader = asyncio.create_task(self._read())
+        reader = asyncio.create_task(self._read(), name=f"xDS stream {self.info.stream}")
+        turn_away = self._turn_away()
         try:
-            while not self._ending:
-                self._wake.clear()
-                due = self._state.poll(self._loop.time())
-                since, self._due_since = self._due_since, None
-                for response in due.responses:
-                    await self._context.write(response.encode(self._control_plane))
-                    now = self._loop.time()
-                    self._observer.pushed(self.info, response, now - (since or now))
-                await self._sleep(due.wake_at)
-        except asyncio.CancelledError:
-            self._ending = self._ending or "cancelled"
-            raise
+            await self._serve()
         finally:
+            end = self._end or _GONE
             reader.cancel()
+            turn_away()
             if self._unwatch:
                 self._unwatch()
-            self._observer.closed(self.info, self._violation or self._ending or "error")
-        if self._violation:
-            await self._context.abort(grpc.StatusCode.INVALID_ARGUMENT, self._violation)
+            self._shared.delivery.left(self.info.stream)
+            self._shared.observer.closed(self.info, end)
+        if end.status not in ("OK", "CANCELLED"):
+            # Waits until the client has read what was written before: as long as that is kept, so is the stream's seat.
+            await self._context.abort(grpc.StatusCode[end.status], end.reason[:_LONGEST_DETAILS])
 
     def finish(self, reason: str) -> None:
         """End the stream in good order, as soon as a write under way is done."""
-        self._ending = self._ending or reason
-        self._wake.set()
+        self._stop(End("OK", reason))
+
+    def _stop(self, end: End) -> None:
+        if self._end is None:
+            self._end = end
+            self._wake.set()
+            if self._writing is not None and end.status not in ("OK", "CANCELLED"):
+                # It may be stuck, and this client is served no more.
+                self._writing.reschedule(self._loop.time())
+
+    def _fail(self, error: Exception) -> None:
+        """End the stream for what went wrong on it: the client's fault, the connection's, or ours."""
+        if isinstance(error, ProtocolError):
+            self._stop(End("INVALID_ARGUMENT", str(error), self._type_url))
+        elif isinstance(error, LimitError):
+            self._stop(End("RESOURCE_EXHAUSTED", str(error), self._type_url))
+        elif isinstance(error, grpc.aio.BaseError):
+            self._stop(_GONE)  # grpc.aio's word for using a stream whose other end is gone
+        else:
+            self._shared.log.error(
+                "a stream failed: this is a fault of the program",
+                node=self.info.node,
+                tenant=self.info.tenant,
+                type=short(self._type_url),
+                exc_info=error,
+            )
+            self._stop(End("INTERNAL", "internal error; the server's log says more", self._type_url))
+
+    def _turn_away(self) -> Callable[[], None]:
+        """Give a stream that has no seat a moment to say whose it is; returns what ends the wait."""
+        if self._seat.patience is None:
+            return lambda: None
+        return self._loop.call_later(self._seat.patience, self._fail, self._seat.refusal()).cancel
+
+    async def _serve(self) -> None:
+        """Write what is due until the stream is to end."""
+        try:
+            # Alone, for grpc.aio would send it again with the status where the first write was cut short, and fail.
+            await self._context.send_initial_metadata(())
+            while self._end is None:
+                self._wake.clear()
+                began = time.thread_time()
+                due = self._state.poll(self._loop.time())
+                since, self._due_since = self._due_since, None
+                for response in due.responses:
+                    message = response.encode(self._shared.control_plane)
+                    self._pace.response(time.thread_time() - began, len(message), self._loop.time())
+                    if not await self._write(message):
+                        break
+                    began = time.thread_time()
+                    now = self._loop.time()
+                    self._shared.observer.pushed(self.info, response, now - (since or now))
+                else:
+                    await self._sleep(due.wake_at)
+        except Exception as error:  # noqa: BLE001 — told apart there
+            self._fail(error)
+
+    async def _write(self, message: bytes) -> bool:
+        """Write a message, and say whether the stream is to go on."""
+        try:
+            async with asyncio.timeout(None) as self._writing:
+                await self._context.write(message)
+        except TimeoutError:
+            return False
+        finally:
+            self._writing = None
+        return self._end is None
 
     async def _sleep(self, until: float | None) -> None:
         timer = self._loop.call_at(until, self._wake.set) if until is not None else None
@@ -97,17 +175,15 @@ class Stream:
     async def _read(self) -> None:
         try:
             while (message := await self._context.read()) is not grpc.aio.EOF:
+                began = time.thread_time()
                 self._take(message)
-            self.finish("client closed the stream")
-        except ProtocolError as error:
-            self._violation = str(error)
-            self.finish("protocol violation")
-        except grpc.aio.UsageError:  # grpc.aio's word for reading from a stream that has ended
-            self.finish("connection lost")
-        except Exception:
-            # A fault of ours ends this stream; what it says is in the log, with its traceback.
-            self.finish("internal error")
-            raise
+                pause = self._pace.request(time.thread_time() - began, self._loop.time())
+                if pause:
+                    await asyncio.sleep(pause)
+        except Exception as error:  # noqa: BLE001 — told apart there
+            self._fail(error)
+        else:
+            self._stop(_LEFT)
 
     def _take(self, message: bytes) -> None:
         try:
@@ -115,33 +191,60 @@ class Stream:
         except DecodeError:
             name = self._request_class.DESCRIPTOR.name
             raise ProtocolError(f"{len(message)} bytes that are no {name}") from None
+        self._type_url = request.type_url[:_LONGEST_NODE] or self.info.only_type
         if self._unwatch is None:
             self._identify(request)
+        self._shared.observer.requested(self.info, request)
+        self._measure.request(request, len(message), delta=self.info.delta)
         now = self._loop.time()
         outcome = self._state.request(request)
+        self._measure.taken(types=len(self._state.types), names=self._state.names)
+        self._shared.delivery.answered(self.info.stream, outcome, datetime.now(UTC))
         sent_at = outcome.push.sent_at if outcome.push else now
-        self._observer.answered(self.info, outcome.type_url, outcome, now - sent_at)
+        self._shared.observer.answered(self.info, outcome.type_url, outcome, now - sent_at)
         self._notice(now)
 
     def _identify(self, request: Any) -> None:
         """Learn from the first request whose stream this is (rule 1), and take up the tenant's snapshot."""
-        tenant = self._tenant_of(request.node)
+        node, shared = request.node, self._shared
+        for field, text in (("id", node.id), ("cluster", node.cluster)):
+            if len(text) > _LONGEST_NODE or not text.isprintable():
+                raise ProtocolError(
+                    f"node.{field} is {text[:40]!r}…: write at most {_LONGEST_NODE} printable characters"
+                )
+        tenant = shared.tenant_of(node)
         if not tenant:
             raise ProtocolError(
                 "the first request names no node: node.cluster (or node.id) says which tenant it is"
             )
-        self.info.node, self.info.tenant = request.node.id, tenant
-        self._unwatch = self._cache.watch(tenant, self._changed)
-        snapshot = self._cache.get(tenant)
-        self._observer.opened(self.info, known=snapshot is not None and not snapshot.is_empty)
+        self.info.node, self.info.tenant = node.id, tenant
+        self._seat.take(tenant, node.id)
+        self._unwatch = shared.cache.watch(tenant, self._changed)
+        info = self.info
+        shared.delivery.joined(
+            info.stream,
+            self._state,
+            tenant=tenant,
+            node=info.node,
+            peer=info.peer,
+            only_type=info.only_type,
+        )
+        snapshot = shared.cache.get(tenant)
+        shared.observer.opened(self.info, known=snapshot is not None and not snapshot.is_empty)
         if snapshot is not None:
             self._state.attach(snapshot)
 
-    def _changed(self, snapshot: Snapshot, changes: Changes) -> None:
-        if self._state.attached:
-            self._state.changed(changes)
-        else:
-            self._state.attach(snapshot)
+    def _changed(self, snapshot: Snapshot | None, changes: Changes) -> None:
+        try:
+            if snapshot is None:
+                self._state.detach()
+            elif self._state.attached:
+                self._state.changed(changes)
+            else:
+                self._state.attach(snapshot)
+            self._shared.delivery.changed(self.info.stream, changes)
+        except Exception as error:  # noqa: BLE001 — whoever changes the snapshot cannot help it, nor can other streams
+            self._fail(error)
         self._notice(self._loop.time())
 
     def _notice(self, now: float) -> None:

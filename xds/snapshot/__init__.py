@@ -1,7 +1,21 @@
 """Resources, snapshots and the cache of them: what is to be served, whoever asks."""
 
 from xds.snapshot.cache import SnapshotCache, Watcher
-from xds.snapshot.resource import Resource
-from xds.snapshot.snapshot import Changes, ResourceSet, Snapshot, version_of
+from xds.snapshot.convert import EnvoyMessage, resource_of
+from xds.snapshot.resource import InvalidResourceError, Resource, keys_of
+from xds.snapshot.snapshot import Changes, ResourceSet, Snapshot, sotw_bytes, version_of
 
-__all__ = ["Changes", "Resource", "ResourceSet", "Snapshot", "SnapshotCache", "Watcher", "version_of"]
+__all__ = [
+    "Changes",
+    "EnvoyMessage",
+    "InvalidResourceError",
+    "Resource",
+    "ResourceSet",
+    "Snapshot",
+    "SnapshotCache",
+    "Watcher",
+    "keys_of",
+    "resource_of",
+    "sotw_bytes",
+    "version_of",
+]

@@ -5,6 +5,7 @@ changes and be joined into the responses of every stream as it is. Nothing here 
 """
 
 import hashlib
+from collections.abc import Iterable
 from typing import Any, Final, Self
 
 from xds.messages import Any_, Cluster, ClusterLoadAssignment
@@ -13,13 +14,18 @@ from xds.snapshot.types import CLUSTER, ENDPOINT
 
 _BYTES_OF_VERSION: Final = 8
 _EDS: Final = 3  # envoy.config.cluster.v3.Cluster.DiscoveryType
+_WILDCARD: Final = "*"
+
+
+class InvalidResourceError(ValueError):
+    """What was given cannot be served; the text names the resource, what is wrong with it, and the remedy."""
 
 
 class Resource:
     """A named resource of one type: its bytes, its version and its share of a response. Immutable.
 
     ``version`` is a hash of the content unless the maker gave one (rule 34: the same on every replica and after a
-    restart); it is never empty. ``body`` is the encoded ``google.protobuf.Any``, whose type is the resource's by
+    restart); it is never empty. ``hashed`` says which: a version of the maker's own does not vouch for the content. ``body`` is the encoded ``google.protobuf.Any``, whose type is the resource's by
     construction (rule 11). ``sotw_head + body`` is the resource as an element of ``DiscoveryResponse.resources``,
     ``delta_head + body`` as one of ``DeltaDiscoveryResponse.resources``. ``digest`` stands for name, version and content.
 
@@ -32,6 +38,7 @@ class Resource:
         "delta_head",
         "digest",
         "eds_name",
+        "hashed",
         "name",
         "sotw_head",
         "type_url",
@@ -42,13 +49,19 @@ class Resource:
     def __init__(self, *, type_url: str, name: str, value: bytes, version: str = "") -> None:
         """Take an encoded message; ``version`` is the maker's own.
 
-        Raises ``google.protobuf.message.DecodeError`` where a cluster's or an assignment's bytes are none.
+        Raises ``InvalidResourceError`` where the name is none, and ``google.protobuf.message.DecodeError`` where a
+        cluster's or an assignment's bytes are none.
         """
+        if name in ("", _WILDCARD):
+            raise InvalidResourceError(
+                f"a resource of type {type_url} is named {name!r}: nobody can ask for that"
+            )
         self.type_url = type_url
         self.name = name
         # google.protobuf.Any: type_url = 1, value = 2.
         self.body = b"\x0a" + delimited(type_url.encode()) + b"\x12" + delimited(value)
         content = hashlib.blake2b(self.body, digest_size=_BYTES_OF_VERSION)
+        self.hashed = not version
         self.version = version or content.hexdigest()
         # Each part with its length: no two resources run into the same text.
         identity = delimited(name.encode()) + delimited(self.version.encode()) + content.digest()
@@ -75,6 +88,16 @@ class Resource:
 
     def __repr__(self) -> str:
         return f"Resource({self.type_url.rpartition('.')[2]} {self.name!r}, {len(self.body)} bytes, {self.version})"
+
+
+def keys_of(given: Iterable[Any]) -> list[tuple[str, str]]:
+    """Return (type URL, name) pairs as a list. Raises ``InvalidResourceError`` for what is no such pair."""
+    keys = list(given)
+    for key in keys:
+        pair = isinstance(key, tuple) and len(key) == 2  # noqa: PLR2004 — a type URL and a name
+        if not pair or not all(isinstance(part, str) for part in key):
+            raise InvalidResourceError(f"{key!r} names no resource: write (type URL, name)")
+    return keys
 
 
 def _eds_name(encoded: bytes) -> str | None:

@@ -5,12 +5,14 @@ reads it within one turn of the event loop reads one state. It knows nothing of 
 """
 
 from collections.abc import Iterable, Iterator, KeysView, Mapping
-from typing import Final
+from types import MappingProxyType
+from typing import Final, NamedTuple, TypeAlias
 
 from xds.snapshot.resource import Resource
 from xds.snapshot.types import short
 
 _MODULUS: Final = 1 << 64
+NO_VERSIONS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 def version_of(resources: Iterable[Resource]) -> str:
@@ -25,21 +27,55 @@ def _text(total: int) -> str:
     return f"{total % _MODULUS:016x}"
 
 
-class ResourceSet:
-    """The resources of one type by name, and the version of the whole."""
+def sotw_bytes(resources: Iterable[Resource]) -> bytes:
+    """Return these resources as the elements of ``DiscoveryResponse.resources``."""
+    return b"".join(part for resource in resources for part in (resource.sotw_head, resource.body))
 
-    __slots__ = ("_resources", "_sum")
+
+class Whole(NamedTuple):
+    """Resources, and their encoded elements of ``DiscoveryResponse.resources``."""
+
+    resources: tuple[Resource, ...]
+    encoded: bytes
+
+
+class ResourceSet:
+    """The resources of one type by name, and the version of the whole.
+
+    ``hashed`` says whether the version stands for the content: one that the maker gave does not vouch for it.
+    """
+
+    __slots__ = ("_own_version", "_resources", "_sum", "_whole")
 
     def __init__(self, resources: Iterable[Resource] = ()) -> None:
         self._resources: dict[str, Resource] = {}
         self._sum = 0
+        self._own_version = ""
+        self._whole: Whole | None = None
         for resource in resources:
             self._put(resource)
 
     @property
     def version(self) -> str:
-        """The set's version, as ``version_of`` has it."""
-        return _text(self._sum)
+        """The set's version: the maker's own, or as ``version_of`` has it."""
+        return self._own_version or _text(self._sum)
+
+    @property
+    def hashed(self) -> bool:
+        """Whether the version is that of ``version_of``."""
+        return not self._own_version
+
+    def version_of(self, carried: Iterable[Resource]) -> str:
+        """Return the version of a response that carries these instead of the whole set."""
+        return self._own_version or version_of(carried)
+
+    @property
+    def whole(self) -> "Whole":
+        """All of it as a state-of-the-world response carries it, joined once for all streams."""
+        if self._whole is None:
+            resources = tuple(self._resources.values())
+            self._whole = Whole(resources, sotw_bytes(resources))
+        return self._whole
 
     def _put(self, resource: Resource) -> bool:
         old = self._resources.get(resource.name)
@@ -49,6 +85,7 @@ class ResourceSet:
             self._sum -= old.digest
         self._resources[resource.name] = resource
         self._sum += resource.digest
+        self._whole = None
         return True
 
     def _remove(self, name: str) -> bool:
@@ -56,6 +93,7 @@ class ResourceSet:
         if old is None:
             return False
         self._sum -= old.digest
+        self._whole = None
         return True
 
     def get(self, name: str) -> Resource | None:
@@ -80,8 +118,8 @@ class ResourceSet:
         return f"ResourceSet({len(self)} resources, version {self.version})"
 
 
-# What changed: the names of each type whose resource is new, other or gone.
-Changes = Mapping[str, frozenset[str]]
+# What changed: the names of each type whose resource is new, other or gone, in the order of the transaction.
+Changes: TypeAlias = Mapping[str, KeysView[str]]
 
 
 class Snapshot:
@@ -105,25 +143,42 @@ class Snapshot:
         """The type URLs that were set."""
         return tuple(self._sets)
 
-    def update(self, upserts: Iterable[Resource] = (), removals: Iterable[tuple[str, str]] = ()) -> Changes:
+    @property
+    def own_versions(self) -> tuple[str, ...]:
+        """The type URLs whose version is the maker's own."""
+        return tuple(type_url for type_url, resources in self._sets.items() if not resources.hashed)
+
+    def update(
+        self,
+        upserts: Iterable[Resource] = (),
+        removals: Iterable[tuple[str, str]] = (),
+        versions: Mapping[str, str] = NO_VERSIONS,
+    ) -> Changes:
         """Apply one transaction and say what it changed.
 
-        ``removals`` are (type URL, name); a name that is also among the upserts stays. Equal content is no change.
+        ``removals`` are (type URL, name). A name that is also among the upserts stays; of several upserts of a name the last
+        counts. Equal content is no change. ``versions`` are the maker's own by type URL, which stay until another is given;
+        "" is the hash again. A version alone is no change: the next response says it.
         """
-        changed: dict[str, set[str]] = {}
-        kept: set[tuple[str, str]] = set()
-        for resource in upserts:
-            kept.add((resource.type_url, resource.name))
-            resources = self._sets.get(resource.type_url)
+        changed: dict[str, dict[str, None]] = {}
+        latest = {(resource.type_url, resource.name): resource for resource in upserts}
+        for (type_url, name), resource in latest.items():
+            resources = self._sets.get(type_url)
             if resources is None:
-                resources = self._sets[resource.type_url] = ResourceSet()
+                resources = self._sets[type_url] = ResourceSet()
             if resources._put(resource):  # noqa: SLF001 — only snapshots change resource sets
-                changed.setdefault(resource.type_url, set()).add(resource.name)
+                changed.setdefault(type_url, {})[name] = None
+        for type_url, version in versions.items():
+            resources = self._sets.get(type_url)
+            if resources is None:
+                resources = self._sets[type_url] = ResourceSet()
+                changed[type_url] = {}  # it is empty now, no longer unknown
+            resources._own_version = version  # noqa: SLF001
         for type_url, name in removals:
             resources = self._sets.get(type_url)
-            if resources is not None and (type_url, name) not in kept and resources._remove(name):  # noqa: SLF001
-                changed.setdefault(type_url, set()).add(name)
-        return {type_url: frozenset(names) for type_url, names in changed.items()}
+            if resources is not None and (type_url, name) not in latest and resources._remove(name):  # noqa: SLF001
+                changed.setdefault(type_url, {})[name] = None
+        return {type_url: names.keys() for type_url, names in changed.items()}
 
     @property
     def is_empty(self) -> bool:

@@ -137,4 +137,3 @@ def test_logs_are_for_people_when_they_are_to_be() -> None:
     code = STUBBED.format(breaks=True)
     done = run("serve", "--manifests", EXAMPLES, "--log-format", "human", code=code)
     assert "[info     ] started" in done.stderr.splitlines()[0]
-

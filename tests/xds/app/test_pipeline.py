@@ -37,7 +37,7 @@ class Bench:
         self.pipeline = Pipeline(self.store, self.cache, now=now, log=log)
         self._loop = asyncio.get_running_loop()
 
-    def _updated(self, _: Snapshot, changes: Changes) -> None:
+    def _updated(self, _: Snapshot | None, changes: Changes) -> None:
         self.updates.put_nowait(changes)
 
     def apply(self, *upserts: Any, removals: tuple[ObjectRef, ...] = ()) -> None:

@@ -1,9 +1,12 @@
 """Rules 29 to 31: order, warming, and waits that end."""
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.support.driver import AGES, Driver, brought, names, only
 from tests.support.resources import cluster, endpoints, listener, route
+from xds.messages import Cluster
 from xds.protocol import Response
 from xds.snapshot import Resource, Snapshot
 from xds.snapshot.types import CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET
@@ -120,7 +123,9 @@ def test_rule_29_routes_are_removed_after_the_listeners(delta: bool) -> None:
     listeners = only(driver.change(listener("a", 2), remove=[(ROUTE, "b")]))
     assert listeners.type_url == LISTENER
     responses = driver.ack(listeners)
-    assert [(response.type_url, response.removed) for response in responses] == ([(ROUTE, ("b",))] if delta else [])
+    assert [(response.type_url, response.removed) for response in responses] == (
+        [(ROUTE, ("b",))] if delta else []
+    )
 
 
 def test_rule_29_a_cluster_that_comes_back_before_its_removal_is_not_touched(delta: bool) -> None:
@@ -139,7 +144,7 @@ def test_rule_29_a_nack_blocks_nothing(delta: bool) -> None:
     driver.ack(assignments)
     listeners = only(driver.nack(clusters, "Error adding/updating cluster(s) b: no"))
     assert listeners.type_url == LISTENER
-    removal = only(driver.nack(listeners, "Error adding/updating listener(s) b: no\n"))
+    removal = only(driver.nack(listeners, "no"))
     assert (removal.type_url, removal.removed) == (CLUSTER, ("a",))
 
 
@@ -167,23 +172,15 @@ def test_rule_30_endpoints_follow_each_update_of_their_cluster(delta: bool) -> N
 
 def test_rule_30_endpoints_follow_the_name_that_the_cluster_gives_them(delta: bool) -> None:
     """The assignment's name is the cluster's ``service_name`` where it has one; a cluster by DNS has none."""
-    named = cluster("a").message(type_of(cluster("a")))
+    named = cluster("a").message(Cluster)
     named.eds_cluster_config.service_name = "elsewhere"
     driver = Driver(endpoints("a"), endpoints("elsewhere"), delta=delta)
     driver.settled(CLUSTER)
     driver.settled(ENDPOINT, "a", "elsewhere")
-    _, assignments = driver.change(Resource.of("a", named))
+    clusters, assignments = driver.change(Resource.of("a", named))
     assert names(assignments) == ["elsewhere"]
-    driver.ack(_, assignments)
+    driver.ack(clusters, assignments)
     assert types(driver.change(cluster("a", 2, eds=False))) == [CLUSTER]
-
-
-def type_of(resource: Resource) -> type:
-    """Return the message class of a cluster."""
-    from xds.messages import Cluster  # noqa: PLC0415
-
-    assert resource.type_url == CLUSTER
-    return Cluster
 
 
 def test_rule_30_a_reconnect_gets_the_endpoints_of_clusters_that_changed(delta: bool) -> None:
@@ -212,9 +209,11 @@ def test_rule_30_endpoints_that_were_never_sent_are_not_forced(delta: bool) -> N
     assert types(driver.change(cluster("b", 2))) == [CLUSTER]
 
 
-@pytest.mark.parametrize(("type_url", "make"), [(CLUSTER, cluster), (ENDPOINT, endpoints), (LISTENER, listener)])
+@pytest.mark.parametrize(
+    ("type_url", "make"), [(CLUSTER, cluster), (ENDPOINT, endpoints), (LISTENER, listener)]
+)
 def test_rule_31_few_responses_are_unacknowledged_each_with_the_newest_state(
-    delta: bool, type_url: str, make: type[Resource]
+    delta: bool, type_url: str, make: Callable[..., Resource]
 ) -> None:
     """A burst of changes becomes one response at once, and one with the newest state when the bound has run out."""
     driver = Driver(make("a"), delta=delta)
@@ -240,7 +239,7 @@ def test_rule_31_a_withheld_ack_delays_other_loadbalancers_by_the_bounds_only(de
     """While Envoy warms one cluster for ever, another LoadBalancer has its cluster and its listener within the bounds."""
     driver = envoy(*lb("a"), delta=delta, endpoints_of="abc")
     driver.change(cluster("slow"))  # this ACK never comes
-    assert driver.change(*lb("b")) == [] or not delta
+    assert types(driver.change(*lb("b"))) == [ENDPOINT]
     responses = driver.wait(driver.timing.ack)
     assert CLUSTER in types(responses)
     assert LISTENER not in types(responses)
@@ -306,8 +305,7 @@ def test_rule_31_an_envoy_that_never_answers_is_forgotten_piece_by_piece(delta: 
     assert len(driver.state._states[CLUSTER].in_flight) == 100
     assert response is not None
     driver.ack(response)
-    assert driver.outcome is not None
-    assert driver.outcome.kind == "ack"
+    assert driver.kind() == "ack"
 
 
 def test_rule_32_nothing_is_sent_as_time_passes(delta: bool) -> None:

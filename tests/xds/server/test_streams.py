@@ -8,7 +8,8 @@ import pytest
 from tests.support.recording import RecordingObserver
 from tests.support.xds_client import XdsClient, names_of
 from xds.messages import Cluster, ClusterLoadAssignment
-from xds.server import AddressError, XdsServer
+from xds.server import AddressError, End, XdsServer
+from xds.server.stream import Stream
 from xds.snapshot import Resource, SnapshotCache
 from xds.snapshot.types import CLUSTER, ENDPOINT, LISTENER, ROUTE
 
@@ -53,7 +54,7 @@ async def test_delta_sends_what_changed_and_nothing_else(port: int, cache: Snaps
 
 
 @pytest.mark.parametrize("delta", [False, True], ids=["sotw", "delta"])
-async def test_every_service_answers_with_its_type(port: int, cache: SnapshotCache, delta: bool) -> None:  # noqa: FBT001
+async def test_every_service_answers_with_its_type(port: int, cache: SnapshotCache, delta: bool) -> None:
     """A per-type service takes an empty type URL for its own type."""
     cache.update("tenant-a", [_cluster("a"), _endpoints("a")])
     variant = "Delta" if delta else "Stream"
@@ -112,7 +113,7 @@ async def test_acks_and_nacks_are_heard(
     port: int,
     cache: SnapshotCache,
     observer: RecordingObserver,
-    delta: bool,  # noqa: FBT001
+    delta: bool,
 ) -> None:
     """An observer hears each push, its ACK, and a NACK with the client's words."""
     cache.update("tenant-a", [_cluster("a")])
@@ -177,7 +178,7 @@ async def test_stop_ends_idle_streams_at_once(
         code, _ = await client.status()
     assert code == grpc.StatusCode.OK
     closed = await observer.wait_for(lambda heard: heard.what == "closed")
-    assert closed.detail == "server stops"
+    assert closed.detail == End("OK", "server stops")
 
 
 async def test_a_port_in_use_is_named(port: int, cache: SnapshotCache) -> None:
@@ -196,3 +197,26 @@ async def test_a_client_that_leaves_is_forgotten(
         await client.receive()
     await observer.wait_for(lambda heard: heard.what == "closed")
     assert not cache.watched("tenant-a")
+
+
+async def test_an_idle_stream_has_no_timer(
+    port: int, cache: SnapshotCache, monkeypatch: pytest.MonkeyPatch, *, delta: bool
+) -> None:
+    """A stream that is served to the end, and one whose client owes an ACK while nothing is due, wait for events alone."""
+    sleeps: list[float | None] = []
+    sleep = Stream._sleep
+
+    async def watched(self: Stream, until: float | None) -> None:
+        sleeps.append(until)
+        await sleep(self, until)
+
+    monkeypatch.setattr(Stream, "_sleep", watched)
+    cache.update("tenant-a", [_cluster("a"), _endpoints("a")])
+    async with XdsClient(port, delta=delta) as client:
+        for type_url, names in ((CLUSTER, []), (ENDPOINT, ["a"]), (LISTENER, [])):
+            await client.subscribe(type_url, names)
+            await client.ack(await client.receive(), names)
+        cache.update("tenant-a", [_cluster("b")])
+        await client.receive()
+    assert len(sleeps) >= 4
+    assert set(sleeps) == {None}

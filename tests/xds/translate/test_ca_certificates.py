@@ -235,7 +235,7 @@ def test_a_backends_own_certificate_is_a_warning() -> None:
 
 
 @pytest.mark.parametrize("is_ca", [False, None])
-def test_a_certificate_that_is_no_ca_but_may_sign_is_a_warning(is_ca: bool | None) -> None:  # noqa: FBT001
+def test_a_certificate_that_is_no_ca_but_may_sign_is_a_warning(is_ca: bool | None) -> None:
     """Without basic constraints, or with FALSE there, Envoy trusts an anchor's signatures all the same."""
     reason, message = note(parse_bundle(ca("self", is_ca=is_ca, uses=None).pem))
     assert reason == "NotACACertificate"

@@ -165,7 +165,7 @@ def test_an_expired_crl_says_that_envoy_refuses_everything() -> None:
 
 
 @pytest.mark.parametrize("newest_first", [True, False])
-def test_one_crl_in_force_is_enough(newest_first: bool) -> None:  # noqa: FBT001
+def test_one_crl_in_force_is_enough(newest_first: bool) -> None:
     """An old CRL beside the current one is no trouble, and neither is the next."""
     crls = [crl(START - 30 * DAY, START), crl(START, END), crl(END - MONTH, END + 100 * DAY)]
     text = NEVER_MIND.pem + b"".join(reversed(crls) if newest_first else crls)

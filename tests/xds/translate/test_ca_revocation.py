@@ -40,7 +40,7 @@ def test_without_a_crl_nothing_is_checked() -> None:
 
 
 @pytest.mark.parametrize("first", [True, False])
-def test_a_crl_for_every_ca_is_complete(first: bool) -> None:  # noqa: FBT001
+def test_a_crl_for_every_ca_is_complete(first: bool) -> None:
     """With one for each, wherever they stand, there is nothing to say."""
     crls = (ROOT.crl(), ISSUING.crl(revoked=[BACKEND]))
     certificates = (ROOT.pem, ISSUING.pem)

@@ -37,9 +37,16 @@ def serve(
         settings.Eds,
         typer.Option(
             envvar="KUBELB_XDS_EDS",
-            help="Where Envoys ask for endpoints: on the aggregated stream, or on one of their own.",
+            help="Where Envoys ask for endpoints: on the aggregated stream, or on a separate one for each cluster.",
         ),
     ] = DEFAULTS.eds,
+    eds_api: Annotated[
+        settings.EdsApi,
+        typer.Option(
+            envvar="KUBELB_XDS_EDS_API",
+            help="Which variant of the protocol Envoys speak on separate streams for endpoints.",
+        ),
+    ] = DEFAULTS.eds_api,
     listener_address: Annotated[
         str,
         typer.Option(
@@ -69,6 +76,62 @@ def serve(
             help="How long streams get to end when the server stops.",
         ),
     ] = DEFAULTS.drain,
+    keepalive: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS",
+            envvar="KUBELB_XDS_KEEPALIVE",
+            min=1,
+            help="After how much silence the server pings a client; one that does not answer for 10 s is gone.",
+        ),
+    ] = DEFAULTS.keepalive,
+    connection_age: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS",
+            envvar="KUBELB_XDS_CONNECTION_AGE",
+            min=0,
+            help="After how long, give or take 10 %, an Envoy is made to connect anew, so that replicas share the"
+            " Envoys evenly; 0 for never.",
+        ),
+    ] = DEFAULTS.connection_age,
+    connection_age_grace: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS",
+            envvar="KUBELB_XDS_CONNECTION_AGE_GRACE",
+            min=0,
+            help="How long the streams of a connection that is too old go on; Envoy opens others when they end.",
+        ),
+    ] = DEFAULTS.connection_age_grace,
+    max_streams: Annotated[
+        int,
+        typer.Option(
+            metavar="COUNT",
+            envvar="KUBELB_XDS_MAX_STREAMS",
+            min=1,
+            help="How many streams may be open; one takes about 30 kB.",
+        ),
+    ] = DEFAULTS.max_streams,
+    max_node_streams: Annotated[
+        int,
+        typer.Option(
+            metavar="COUNT",
+            envvar="KUBELB_XDS_MAX_NODE_STREAMS",
+            min=1,
+            help="How many of them may be of one node.id of a tenant. With --eds separate an Envoy opens one for each"
+            " cluster.",
+        ),
+    ] = DEFAULTS.max_node_streams,
+    max_names: Annotated[
+        int,
+        typer.Option(
+            metavar="COUNT",
+            envvar="KUBELB_XDS_MAX_NAMES",
+            min=1,
+            help="How many resources one stream may subscribe to by name, or list as held when it connects anew.",
+        ),
+    ] = DEFAULTS.max_names,
     log_format: Annotated[
         settings.LogFormat,
         typer.Option(
@@ -108,9 +171,16 @@ def serve(
             xds_address=xds_address,
             verify_without_ca=verify_without_ca,
             eds=eds,
+            eds_api=eds_api,
             listener_address=listener_address,
             ca_expiry_warning_days=ca_expiry_warning_days,
             linger=linger,
             drain=drain,
+            keepalive=keepalive,
+            connection_age=connection_age,
+            connection_age_grace=connection_age_grace,
+            max_streams=max_streams,
+            max_node_streams=max_node_streams,
+            max_names=max_names,
         )
     )
