@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.support.recording import RecordingObserver
-from tests.support.xds_client import XdsClient
+from tests.support.xds_client import BOUND, XdsClient
 from xds import CLUSTER, ENDPOINT, LISTENER, InvalidResourceError, SnapshotCache, Standing, XdsServer
 from xds.messages import Cluster, ClusterLoadAssignment, Listener
 
@@ -43,7 +43,8 @@ async def test_it_returns_when_everybody_has_acked(
         response = await two.receive()
         assert not waiting.done()
         await two.ack(response)
-        report = await waiting
+        async with asyncio.timeout(BOUND):
+            report = await waiting
     assert report
     assert [envoy.node for envoy in report.acked] == ["test-envoy", "test-envoy"]
 
@@ -59,7 +60,8 @@ async def test_of_two_envoys_with_one_node_id_the_one_that_refuses_is_heard(
         cache.update(TENANT, [cluster("a", 2)])
         await one.nack(await one.receive(), "a: out of fashion")
         await two.ack(await two.receive())
-        report = await server.delivered(TENANT, envoys=2, timeout=LONG)
+        async with asyncio.timeout(BOUND):
+            report = await server.delivered(TENANT, envoys=2, timeout=LONG)
         assert not report
         assert [(it.node, it.type_url, it.name, it.text) for it in report.refused] == [
             ("test-envoy", CLUSTER, "a", "a: out of fashion")
@@ -107,7 +109,8 @@ async def test_what_goes_ends_the_wait_for_it(port: int, cache: SnapshotCache, s
         await asyncio.wait([waiting], timeout=0)
         assert not waiting.done()
         cache.update(TENANT, removals=[(ENDPOINT, "a")])
-        assert await waiting
+        async with asyncio.timeout(BOUND):
+            assert await waiting
 
 
 async def test_separate_streams_are_one_envoy(
@@ -127,7 +130,8 @@ async def test_separate_streams_are_one_envoy(
             response = await other.receive()
             assert not waiting.done()
             await other.ack(response)
-            report = await waiting
+            async with asyncio.timeout(BOUND):
+                report = await waiting
     (envoy,) = report.acked
     assert (envoy.types, len(envoy.streams)) == ((CLUSTER, LISTENER), 2)
 
@@ -143,7 +147,8 @@ async def test_an_envoy_that_leaves_keeps_nobody_waiting(
         waiting = asyncio.create_task(server.delivered(TENANT, timeout=LONG))
         await asyncio.wait([waiting], timeout=0)
         assert not waiting.done()
-    report = await waiting
+    async with asyncio.timeout(BOUND):
+        report = await waiting
     assert report
     assert report.acked == ()
 

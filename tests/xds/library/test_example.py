@@ -1,10 +1,12 @@
-"""The ten lines of docs/library.md, run as they stand there, with a real Envoy on the other end."""
+"""The ten lines of README.md and docs/library.md, run as they stand there, with a real Envoy on the other end."""
 
 import asyncio
 import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from tests.support.command import ROOT, environment
 from tests.support.workbench import running_envoy
@@ -21,16 +23,18 @@ def example(page: str) -> str:
     return found[1]
 
 
+@pytest.mark.parametrize("page", ["README.md", "docs/library.md"])
 async def test_the_ten_lines_serve_a_real_envoy(
+    page: str,
     tmp_path: Path,
     free_port: Callable[..., int],
     envoy_binary: Path,  # noqa: ARG001 — fail early
 ) -> None:
     """The example as it stands, but for its port, serves an Envoy and hears of both of its ACKs."""
     port = free_port()
-    assert "127.0.0.1:18000" in example("docs/library.md")
+    assert "127.0.0.1:18000" in example(page)
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-u", "-c", example("docs/library.md").replace("18000", str(port))),
+        *(sys.executable, "-u", "-c", example(page).replace("18000", str(port))),
         env=environment(),
         stdout=asyncio.subprocess.PIPE,
     )
