@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from xds.protocol import Envoy, Outcome, Refusal, Report, Response, Standing, Timing, Waiting
+    from xds.protocol import Delivery, Envoy, Outcome, Refusal, Report, Response, Standing, Timing, Waiting
     from xds.server import (
         AddressError,
         End,
@@ -40,6 +40,7 @@ __all__ = [
     "ROUTE",
     "SECRET",
     "AddressError",
+    "Delivery",
     "End",
     "Envoy",
     "EnvoyMessage",

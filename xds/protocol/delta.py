@@ -61,17 +61,16 @@ class DeltaState(TypeState):
             # What is under way may be gone by now, and arrive for a client that wants it again.
             asked += [name for push in self.in_flight.values() for name in push.response.changed]
         for name in asked:
-            self._known.setdefault(
-                name, UNKNOWN
-            )  # should it be gone by the time of the answer, that is to be said
+            # Should it be gone by the time of the answer, that is to be said.
+            self._known.setdefault(name, UNKNOWN)
         self._ask(asked, resources, everything=everything)
         if resources is not None:
             self._deny(asked, resources)
 
     def compare(self, resources: ResourceSet) -> None:
-        """Compare everything, and say of the names asked for which do not exist."""
+        """Compare everything, and say of the names asked for which do not exist, unless that was said before."""
         super().compare(resources)
-        self._deny(self.subscription.names, resources)
+        self._deny([name for name in self.subscription.names if name in self._known], resources)
 
     def resend(self, name: str, resources: ResourceSet | None) -> None:
         """Send a name again, or say again that it does not exist: whoever waits for it need not wait on."""

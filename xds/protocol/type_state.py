@@ -345,7 +345,5 @@ class TypeState(ABC):
         """Do again what a response did that the client refused for other names: it may have applied none of it."""
         if step.after is not None:
             self._again[name] = step
-        elif step.before is not None:
-            self._known[name] = UNKNOWN
         else:
-            self.denied[name] = None
+            self._known[name] = UNKNOWN

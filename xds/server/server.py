@@ -49,7 +49,8 @@ class XdsServer:
     ) -> None:
         """Take the cache to serve.
 
-        ``identifier`` names this control plane in every response; ``tenant_of`` maps a node to its tenant.
+        ``identifier`` names this control plane in every response; ``tenant_of`` maps a node to its tenant, the key of its
+        snapshot. ``observer`` hears what happens, in place of the one that logs.
         """
         self._options = options or ServerOptions()
         #: Which Envoys are connected, and what each of them ACKed and refused.

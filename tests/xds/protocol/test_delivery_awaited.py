@@ -4,7 +4,7 @@ import pytest
 
 from tests.support.driver import only
 from tests.support.resources import cluster, endpoints, listener
-from tests.xds.protocol.fleet import Fleet, unanswered
+from tests.xds.protocol.fleet import TENANT, Fleet, unanswered
 from xds.protocol.type_state import Held, TypeState
 from xds.snapshot import Resource
 from xds.snapshot.types import CLUSTER, ENDPOINT, LISTENER
@@ -267,6 +267,26 @@ def test_an_empty_answer_is_waited_for(delta: bool) -> None:
     assert not question.done
     client.ack(response)
     assert question.done
+
+
+def test_an_answer_that_is_due_is_waited_for(delta: bool) -> None:
+    """Between the ACK of the clusters and the empty answer for listeners that waited for it nothing is delivered."""
+    fleet = Fleet(plain("a"))
+    client = fleet.connect(delta=delta)
+    clusters = only(client.request(CLUSTER))
+    assert client.request(LISTENER) == []
+    question = fleet.ask()
+    done: list[bool] = []
+    fleet.delivery.watch(TENANT, lambda _: done.append(question.done))
+    client.ack(*client.ack(clusters))
+    assert done == [False, True]
+
+
+def test_a_type_is_not_waited_for_where_the_resource_was_gone(delta: bool) -> None:
+    """A removal is had by an Envoy that never asked for the type."""
+    fleet = Fleet(plain("a"))
+    fleet.connect(delta=delta).settled(CLUSTER)
+    assert fleet.ask((CLUSTER, "a"), (LISTENER, "gone")).done
 
 
 def test_a_response_that_was_refused_as_a_whole_is_told() -> None:

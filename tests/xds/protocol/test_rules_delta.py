@@ -101,7 +101,11 @@ def test_rule_23_only_the_first_request_can_say_what_the_client_has() -> None:
     """Later ``initial_resource_versions`` count for nothing."""
     driver = delta(endpoints("a"), endpoints("b"))
     driver.settled(ENDPOINT, "a")
-    assert names(only(driver.request(ENDPOINT, "b", have={"b": endpoints("b").version}))) == ["b"]
+    have = {"a": endpoints("a", 2).version, "b": endpoints("b").version}
+    response = only(driver.request(ENDPOINT, "b", have=have))
+    assert names(response) == ["b"]
+    driver.ack(response)
+    assert names(only(driver.change(endpoints("a", 2)))) == ["a"]
 
 
 def test_rule_23_names_it_has_but_does_not_want_are_left_alone() -> None:
@@ -131,6 +135,20 @@ def test_rule_24_a_missing_name_is_told_at_once() -> None:
     assert only(driver.request(CLUSTER, "missing")).removed == ("missing",)
 
 
+def test_rule_24_a_missing_name_is_told_at_once_when_the_snapshot_comes_later() -> None:
+    """It is so as well for a client that asked before there was anything to serve, and it is told once."""
+    driver = Driver(cluster("a"), listener("l"), delta=True, attached=False)
+    driver.request(LISTENER)
+    driver.request(CLUSTER, "a", "missing")
+    driver.state.attach(driver.snapshot)
+    clusters = only(driver.poll())
+    assert (names(clusters), clusters.removed) == (["a"], ("missing",))
+    driver.ack(*driver.ack(clusters))
+    driver.state.detach()
+    driver.state.attach(driver.snapshot)
+    assert driver.poll() == []
+
+
 def test_rule_24_it_is_told_when_the_type_comes_later() -> None:
     """A name that is missing is called so as soon as there is a set that it is missing from."""
     driver = Driver(delta=True, types=())
@@ -158,12 +176,13 @@ def test_rule_25_a_name_that_the_wildcard_still_covers_is_returned_or_removed() 
 
 def test_rule_25_what_is_in_flight_when_it_is_unsubscribed_stays_forgotten() -> None:
     """An answer to a response that carried a name says nothing about it once the name is let go of."""
-    driver = delta(endpoints("a"), endpoints("b"))
-    response = only(driver.request(ENDPOINT, "a", "b"))
-    driver.request(ENDPOINT, unsubscribe=["a"])
-    driver.nack(response, "no")
+    driver = delta(endpoints("a"), endpoints("b"), endpoints("c"))
+    response = only(driver.request(ENDPOINT, "a", "b", "c"))
+    driver.request(ENDPOINT, unsubscribe=["a", "b"])
+    driver.change(remove=[(ENDPOINT, "b")])
+    assert driver.nack(response, "no") == driver.wait() == []
     assert driver.change(remove=[(ENDPOINT, "a")]) == []
-    assert driver.change(endpoints("a", 2)) == driver.wait() == []
+    assert driver.change(endpoints("a", 2), endpoints("b", 2)) == driver.wait() == []
 
 
 def test_rule_26_unsubscribing_what_was_never_subscribed_is_ignored() -> None:
@@ -264,3 +283,12 @@ def test_rule_25_a_wildcard_that_returns_hears_of_what_went_meanwhile() -> None:
     driver.request(CLUSTER, "*")
     response = only(driver.wait(driver.timing.ack))
     assert (names(response), response.removed) == (["a"], ("b",))
+
+
+def test_rule_25_what_waits_for_a_name_goes_with_its_subscription() -> None:
+    """What is owed under a name, a change or a removal, is not sent when it is unsubscribed before it could be."""
+    driver = delta(endpoints("a"), endpoints("b"), endpoints("c"))
+    driver.settled(ENDPOINT, "a", "b", "c")
+    driver.change(endpoints("c", 2))  # not ACKed: the next response waits a moment
+    assert driver.change(endpoints("a", 2), remove=[(ENDPOINT, "b")]) == []
+    assert driver.request(ENDPOINT, unsubscribe=["a", "b"]) == driver.wait() == []

@@ -261,6 +261,9 @@ def test_rule_05_sotw_an_ack_of_all_is_an_ack_of_what_was_refused_once() -> None
     response = only(driver.change(plain("a", 3), plain("b", 3)))
     rest = only(driver.nack(response, ENVOYS.format("b")))
     assert brought(rest) == {"a": plain("a", 3).version, "b": plain("b", 2).version}
+    state = driver.state.of_type(CLUSTER)
+    assert state is not None
+    assert not state.refuses(plain("b", 2))
 
 
 def test_rule_05_sotw_an_older_response_can_be_refused_while_a_newer_is_under_way() -> None:
@@ -282,10 +285,10 @@ def test_rule_05_sotw_what_the_client_may_have_taken_is_not_taken_from_it() -> N
     driver = with_clusters(plain("a"), delta=False)
     first = only(driver.change(plain("a", 2), plain("bad")))
     driver.change(plain("c"))
-    driver.wait(driver.timing.ack)
+    second = only(driver.wait(driver.timing.ack))
     assert driver.nack(first, ENVOYS.format("bad")) == []
     assert driver.change(plain("a", 3)) == []
-    response = only(driver.wait(driver.timing.ack))
+    response = only(driver.nack(second, ENVOYS.format("bad")))
     assert brought(response) == {"a": plain("a", 3).version, "c": plain("c").version}
     assert driver.nack(response, ENVOYS.format("a")) == driver.wait() == []
     assert names(only(driver.change(plain("c", 2)))) == ["a", "c"]

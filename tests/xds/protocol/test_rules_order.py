@@ -265,6 +265,16 @@ def test_rule_31_each_wait_begins_anew(delta: bool) -> None:
     assert LISTENER not in types(driver.change(cluster("a", 3), listener("a", 3)))
 
 
+def test_rule_31_what_changes_after_a_wait_waits_its_own_time(delta: bool) -> None:
+    """A listener that changes right after the bound let others go waits for the clusters as long as those did."""
+    driver = envoy(*lb("a"), delta=delta, endpoints_of="ab")
+    driver.change(*lb("b"))  # the clusters are not ACKed
+    assert types(driver.wait(driver.timing.listeners)) == [LISTENER]
+    assert driver.change(listener("b", 2)) == []
+    assert driver.wait(driver.timing.listeners * 0.9) == []
+    assert types(driver.wait(driver.timing.listeners * 0.1)) == [LISTENER]
+
+
 def test_rule_31_removals_wait_for_a_bounded_time(delta: bool) -> None:
     """A client that does not ACK its listeners loses the cluster all the same, when the bound has run out."""
     driver = envoy(*lb("a"), *lb("b"), delta=delta, endpoints_of="ab")

@@ -170,6 +170,14 @@ def test_rule_18_dropping_the_wildcard_keeps_the_names() -> None:
     assert names(only(driver.change(cluster("A", 2)))) == ["A"]
 
 
+def test_rule_18_what_the_names_cover_is_held_still() -> None:
+    """That the wildcard went changes nothing for a resource that was asked for by name: its removal is told."""
+    driver = sotw(cluster("A"), cluster("B"))
+    response = driver.settled(CLUSTER, "*", "A")
+    driver.request(CLUSTER, "A", nonce=response.nonce)
+    assert only(driver.change(remove=[(CLUSTER, "A"), (CLUSTER, "B")])).removed == ("A",)
+
+
 def test_rule_19_a_wildcard_that_presents_the_current_version_stays_unanswered() -> None:
     """A reconnect of clusters or listeners with the current version and an empty nonce gets nothing until a change."""
     snapshot = Snapshot((), [cluster("a"), cluster("b"), listener("l")])
@@ -204,6 +212,16 @@ def test_rule_19_where_a_subscription_can_be_new_the_first_request_is_answered(
     assert names(only(driver.request(type_url, *wanted, version=resources.version))) == ["a"]
 
 
+@pytest.mark.parametrize("type_url", [ENDPOINT, ROUTE])
+@pytest.mark.parametrize("wanted", [(), ("*",)], ids=["legacy", "*"])
+def test_rule_20_an_empty_response_of_a_partial_type_says_nothing(
+    type_url: str, wanted: tuple[str, ...]
+) -> None:
+    """A wildcard of another type than clusters and listeners gets nothing while there is nothing: Envoy would not answer it."""
+    driver = sotw()
+    assert driver.request(type_url, *wanted) == driver.wait() == []
+
+
 @pytest.mark.parametrize("type_url", [CLUSTER, LISTENER, ENDPOINT, ROUTE])
 def test_rule_20_a_missing_resource_is_answered_with_nothing(type_url: str) -> None:
     """A name that does not exist gets no response of its own, not even an empty one."""
@@ -213,6 +231,15 @@ def test_rule_20_a_missing_resource_is_answered_with_nothing(type_url: str) -> N
     response = only(driver.request(type_url, "missing", "a"))
     assert names(response) == ["a"]
     assert driver.request(type_url, "missing", "a", "gone", nonce=response.nonce) == []
+
+
+def test_rule_18_what_waits_goes_with_the_wildcard() -> None:
+    """What is owed under the wildcard alone is not sent when that is dropped before it could be."""
+    driver = sotw(*(route(name) for name in "AB"))
+    driver.settled(ROUTE, "*", "A")
+    response = only(driver.change(route("A", 2)))
+    assert driver.change(route("B", 2)) == []
+    assert driver.request(ROUTE, "A", nonce=response.nonce) == driver.wait() == []
 
 
 @pytest.mark.parametrize("wanted", [(), ("gone",)], ids=["wildcard", "by name"])

@@ -2,7 +2,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.resources import cluster, endpoints, listener
-from xds.snapshot import Resource, ResourceSet, Snapshot, version_of
+from xds.messages import DiscoveryResponse
+from xds.snapshot import Resource, ResourceSet, Snapshot, sotw_bytes, version_of
 from xds.snapshot.types import CLUSTER, ENDPOINT, LISTENER
 
 RESOURCES = st.builds(cluster, st.sampled_from("abcdef"), st.integers(0, 3))
@@ -93,6 +94,19 @@ def test_rule_34_versions_are_the_same_after_a_restart() -> None:
     """The version of some content is written down here: another one would make every Envoy take everything anew."""
     assert ResourceSet().version == "0000000000000000"
     assert ResourceSet([cluster("a"), cluster("b", 2)]).version == "d20d13372c9b1084"
+
+
+def test_the_joined_bytes_are_those_of_what_there_is() -> None:
+    """All resources as one response carries them are joined once, and anew after each change."""
+    snapshot = Snapshot((), [cluster("a"), cluster("b")])
+    first = clusters(snapshot).whole
+    assert clusters(snapshot).whole is first
+    for upserts, removals in (([cluster("a", 2)], []), ([cluster("c")], []), ([], [(CLUSTER, "b")])):
+        snapshot.update(upserts, removals)
+        resources = tuple(clusters(snapshot))
+        assert clusters(snapshot).whole == (resources, sotw_bytes(resources))
+    response = DiscoveryResponse.FromString(clusters(snapshot).whole.encoded)
+    assert [packed.SerializeToString() for packed in response.resources] == [one.body for one in resources]
 
 
 def test_a_set_is_a_collection_of_its_resources() -> None:

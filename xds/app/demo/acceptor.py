@@ -29,22 +29,29 @@ class Acceptor(ABC):
         self._socket.listen(_BACKLOG)
         self.port: int = self._socket.getsockname()[1]
         self._tasks: set[asyncio.Task[None]] = set()
+        # Open until their tasks have ended; a task that is cancelled before its first step would close nothing.
+        self._accepted: set[socket.socket] = set()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name} on {ports.LOOPBACK}:{self.port}>"
 
     async def __aenter__(self) -> Self:
-        self._start(self._accept())
+        # No task waits in sock_accept: cancelled at the wrong moment, it would lose a connection that nobody closes then.
+        asyncio.get_running_loop().add_reader(self._socket, self._accept)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._socket.fileno() >= 0:  # not left before
+            asyncio.get_running_loop().remove_reader(self._socket)
+            self._socket.close()
         tasks = tuple(self._tasks)
         for task in tasks:
             task.cancel()
         results = await asyncio.gather(*tasks, return_exceptions=True)
-        self._socket.close()
+        for accepted in self._accepted:
+            accepted.close()
         for result in results:
             if isinstance(result, Exception):
                 raise result
@@ -53,18 +60,22 @@ class Acceptor(ABC):
     async def _serve(self, accepted: socket.socket, peer: str) -> None:
         """Serve one connection to its end; `peer` is its other end as `ip:port`. An exception surfaces when the acceptor is left."""
 
-    async def _accept(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            accepted, address = await loop.sock_accept(self._socket)
-            accepted.setsockopt(
-                socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
-            )  # else each handshake takes 40 ms longer
-            self._start(self._served(accepted, f"{address[0]}:{address[1]}"))
+    def _accept(self) -> None:
+        try:
+            accepted, address = self._socket.accept()
+        except (BlockingIOError, ConnectionAbortedError):  # it went again
+            return
+        self._accepted.add(accepted)
+        accepted.setblocking(False)
+        accepted.setsockopt(
+            socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
+        )  # else each handshake takes 40 ms longer
+        self._start(self._served(accepted, f"{address[0]}:{address[1]}"))
 
     async def _served(self, accepted: socket.socket, peer: str) -> None:
         with contextlib.closing(accepted):
             await self._serve(accepted, peer)
+        self._accepted.discard(accepted)
 
     def _start(self, coroutine: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(coroutine)
