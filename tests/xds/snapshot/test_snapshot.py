@@ -103,10 +103,11 @@ def test_the_joined_bytes_are_those_of_what_there_is() -> None:
     assert clusters(snapshot).whole is first
     for upserts, removals in (([cluster("a", 2)], []), ([cluster("c")], []), ([], [(CLUSTER, "b")])):
         snapshot.update(upserts, removals)
-        resources = tuple(clusters(snapshot))
-        assert clusters(snapshot).whole == (resources, sotw_bytes(resources))
-    response = DiscoveryResponse.FromString(clusters(snapshot).whole.encoded)
-    assert [packed.SerializeToString() for packed in response.resources] == [one.body for one in resources]
+        now = tuple(clusters(snapshot))
+        assert clusters(snapshot).whole == (now, sotw_bytes(now))
+    resources, encoded = clusters(snapshot).whole
+    parsed = DiscoveryResponse.FromString(encoded).resources
+    assert [packed.SerializeToString() for packed in parsed] == [resource.body for resource in resources]
 
 
 def test_a_set_is_a_collection_of_its_resources() -> None:
