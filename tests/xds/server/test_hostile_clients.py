@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 import pytest
 
+from tests.support.complaints import complaints
 from tests.support.resources import cluster
 from tests.support.xds_client import BOUND, XdsClient, names_of
 from tests.xds.server.relay import Relay
@@ -176,7 +177,7 @@ async def world(cache: SnapshotCache) -> AsyncIterator[World]:
 def _quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     """Nothing that a client does makes gRPC or asyncio complain of us."""
     yield
-    assert [record.getMessage() for record in caplog.get_records("call")] == []
+    assert complaints(caplog) == []
 
 
 def _alive() -> int:
