@@ -36,6 +36,7 @@ class DeltaState(TypeState):
                 resources,
                 first=first,
             )
+            return outcome._replace(asks=True)
         return outcome
 
     def _subscribe(

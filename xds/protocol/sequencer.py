@@ -6,8 +6,10 @@ address of one that goes. Every wait is bounded (rule 31): Envoy withholds the A
 seconds, and nothing else is to wait for that.
 """
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from xds.protocol.type_state import TypeState
@@ -41,9 +43,9 @@ class Sequencer:
 
     def __init__(self, timing: Timing) -> None:
         self._timing = timing
-        # Since when a type's responses wait for other types, and since when its removals do.
+        # Since when a type's responses wait for other types, and its removals by turn, oldest first.
         self._waiting: dict[str, float] = {}
-        self._waiting_to_remove: dict[str, float] = {}
+        self._removing: dict[str, dict[int, float]] = {}
         self._wake_at: float | None = None
 
     @property
@@ -60,41 +62,46 @@ class Sequencer:
         known = [states[type_url] for type_url in ORDER if type_url in states]
         return known + [state for type_url, state in states.items() if type_url not in ORDER]
 
-    def allows(self, state: TypeState, states: Mapping[str, TypeState], now: float) -> tuple[bool, bool]:
-        """Return whether a type may send now, and whether its removals may go along; then it does."""
-        timing, type_url = self._timing, state.type_url
-        first = [states[other] for other in _AFTER.get(type_url, ()) if other in states]
-        waits = self._waits(
-            self._waiting,
-            type_url,
-            timing.listeners,
-            now,
-            blocked=state.pending and any(_adds(other) for other in first),
-        )
-        first = [states[other] for other in _REMOVALS_AFTER.get(type_url, ()) if other in states]
-        keeps = self._waits(
-            self._waiting_to_remove,
-            type_url,
-            timing.removals,
-            now,
-            blocked=bool(state.removals) and any(_adds(other) or other.removals for other in first),
-        )
-        owes = state.adds or (state.removals and not keeps)
-        if waits or not owes or not (state.urgent or self._elapsed(state.last_sent_at, timing.ack, now)):
-            return False, False
-        self._waiting.pop(type_url, None)
-        if not keeps:
-            self._waiting_to_remove.pop(type_url, None)
-        return True, not keeps
+    def allows(self, state: TypeState, states: Mapping[str, TypeState], now: float) -> int | None:
+        """Return None where a type is not to send now; else it does, with its removals that are older than this turn."""
+        if not state.pending:
+            self._waiting.pop(state.type_url, None)
+            self._removing.pop(state.type_url, None)
+            return None
+        waits = self._waits(state, states, now)
+        before = self._removals_before(state, states, now)
+        owes = state.adds or any(turn < before for turn in islice(state.removals.values(), 1))
+        paced = state.urgent or self._elapsed(state.last_sent_at, self._timing.ack, now)
+        if waits or not owes or not paced:
+            return None
+        self._waiting.pop(state.type_url, None)
+        return before
 
-    def _waits(
-        self, since: dict[str, float], type_url: str, bound: float, now: float, *, blocked: bool
-    ) -> bool:
-        """Whether a type waits on. The bound counts from when it began to, and is forgotten with the reason."""
-        if not blocked:
-            since.pop(type_url, None)
+    def _waits(self, state: TypeState, states: Mapping[str, TypeState], now: float) -> bool:
+        """Whether a type waits for what came before its newest change, or with it. The bound counts from when it began to."""
+        if _open(_AFTER, state, states, removals=False) > state.newest:
+            self._waiting.pop(state.type_url, None)
             return False
-        return not self._elapsed(since.setdefault(type_url, now), bound, now)
+        since = self._waiting.setdefault(state.type_url, now)
+        return not self._elapsed(since, self._timing.listeners, now)
+
+    def _removals_before(self, state: TypeState, states: Mapping[str, TypeState], now: float) -> int:
+        """Return the turn before which removals may go: what is older than all that is open elsewhere, or waits for too long."""
+        before = _open(_REMOVALS_AFTER, state, states, removals=True)
+        newest = next(reversed(state.removals.values()), -1)
+        if newest < before:
+            self._removing.pop(state.type_url, None)
+            return before
+        oldest = next(iter(state.removals.values()))
+        waiting = {turn: at for turn, at in self._removing.get(state.type_url, {}).items() if turn >= oldest}
+        waiting.setdefault(newest, now)
+        self._removing[state.type_url] = waiting
+        for turn, since in waiting.items():
+            if turn >= before:
+                if not self._elapsed(since, self._timing.removals, now):
+                    break
+                before = turn + 1
+        return before
 
     def _elapsed(self, since: float | None, bound: float, now: float) -> bool:
         if since is None or now >= since + bound:
@@ -103,6 +110,14 @@ class Sequencer:
         return False
 
 
-def _adds(state: TypeState) -> bool:
-    """Whether a type has yet to send something, or to hear that it arrived."""
-    return bool(state.upserts or state.in_flight)
+def _open(
+    table: Mapping[str, tuple[str, ...]],
+    state: TypeState,
+    states: Mapping[str, TypeState],
+    *,
+    removals: bool,
+) -> int:
+    """Return the oldest turn that is open for those that go first, or one that never comes."""
+    others = (states[other] for other in table.get(state.type_url, ()) if other in states)
+    turns = (other.open_since(removals=removals) for other in others)
+    return min((turn for turn in turns if turn is not None), default=sys.maxsize)

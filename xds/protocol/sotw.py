@@ -49,6 +49,8 @@ class SotwState(TypeState):
         change = self.subscription.replace(request.resource_names)
         self._let_go(change)
         self._ask(change.added, resources, everything=change.gained_wildcard)  # rule 16
+        if change.added or change.gained_wildcard:
+            return outcome._replace(asks=True)
         return outcome
 
     def compare(self, resources: ResourceSet) -> None:
@@ -65,10 +67,10 @@ class SotwState(TypeState):
                 self._holds_unseen = self.must_answer = True
         super().compare(resources)
 
-    def respond(self, nonce: str, now: float, resources: ResourceSet, *, removals: bool) -> Response:
+    def respond(self, nonce: str, now: float, resources: ResourceSet, *, removals_before: int) -> Response:
         """Make a response: of clusters and listeners everything, of other types what is owed."""
         self._nonce = nonce
-        return super().respond(nonce, now, resources, removals=removals)
+        return super().respond(nonce, now, resources, removals_before=removals_before)
 
     def _completed(self, response: Response, resources: ResourceSet) -> Response:
         if not self.carries_all:

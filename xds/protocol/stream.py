@@ -41,6 +41,8 @@ class StreamState:
         self._snapshot: Snapshot | None = None
         # Nonces are unique on a stream, across types (rule 2).
         self._nonces = 0
+        # Requests and changes so far.
+        self._turn = 0
 
     @property
     def attached(self) -> bool:
@@ -81,6 +83,7 @@ class StreamState:
         new = state is None
         if state is None:
             state = self._states[type_url] = DeltaState(type_url) if self._delta else SotwState(type_url)
+        self._begin_turn()
         outcome = state.request(request, self.resources(type_url))
         if new and type_url == ENDPOINT and CLUSTER in self._states:
             # It may hold their endpoints from an earlier stream: clusters that it was sent since then wait for them anew.
@@ -90,6 +93,7 @@ class StreamState:
     def attach(self, snapshot: Snapshot) -> None:
         """Serve this snapshot from now on."""
         self._snapshot = snapshot
+        self._begin_turn()
         for type_url, state in self._states.items():
             resources = snapshot.get(type_url)
             if resources is not None:
@@ -101,6 +105,7 @@ class StreamState:
 
     def changed(self, changes: Changes) -> None:
         """Take note of a change of the attached snapshot."""
+        self._begin_turn()
         for type_url, names in changes.items():
             state, resources = self._states.get(type_url), self.resources(type_url)
             if state is not None and resources is not None:
@@ -115,15 +120,21 @@ class StreamState:
             resources = self.resources(state.type_url)
             if resources is None:
                 continue
-            may_send, removals = sequencer.allows(state, self._states, now)
-            if not may_send:
+            removals_before = sequencer.allows(state, self._states, now)
+            if removals_before is None:
                 continue
             self._nonces += 1
-            response = state.respond(str(self._nonces), now, resources, removals=removals)
+            response = state.respond(str(self._nonces), now, resources, removals_before=removals_before)
             responses.append(response)
             if state.type_url == CLUSTER:
                 self._resend_endpoints(filter(None, map(resources.get, response.changed)))
         return Due(responses, sequencer.wake_at)
+
+    def _begin_turn(self) -> None:
+        """Let what changes now be told from what came before: what changes together has one turn, whatever its types."""
+        self._turn += 1
+        for state in self._states.values():
+            state.turn = self._turn
 
     def _resend_endpoints(self, clusters: Iterable[Resource]) -> None:
         """Owe the endpoints of clusters that were sent: each warms again, and waits for them (rule 30)."""

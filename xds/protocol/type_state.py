@@ -7,7 +7,7 @@ goes first, is the sequencer's business. Rules by number: ``docs/xds-protocol.md
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator
-from itertools import chain
+from itertools import chain, islice, takewhile
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from xds.protocol.refusal import named_in
@@ -34,11 +34,15 @@ class Step(NamedTuple):
 
 
 class Push(NamedTuple):
-    """A response that was sent and is not yet answered, and what it does by name."""
+    """A response that was sent and is not yet answered, and what it does by name.
+
+    ``turn`` is that of the oldest change that it brings.
+    """
 
     response: Response
     sent_at: float
     steps: dict[str, Step]
+    turn: int
 
 
 class Outcome(NamedTuple):
@@ -51,6 +55,8 @@ class Outcome(NamedTuple):
     # Of a NACK: the client's words, and the names that are held back until their content or the subscription changes.
     error: str = ""
     held: tuple[str, ...] = ()
+    # Whether it asks for anything that the client would not be sent otherwise: an ACK and no more does not.
+    asks: bool = True
 
 
 def is_content(held: Held | None, resource: Resource) -> bool:
@@ -74,10 +80,15 @@ class TypeState(ABC):
         self.type_url = type_url
         self.subscription = Subscription()
         self.started = False
-        # Insertion-ordered sets: names to send, names that are gone, names asked for that do not exist.
-        self.upserts: dict[str, None] = {}
-        self.removals: dict[str, None] = {}
+        # Counts the stream's requests and changes; its owner sets it. What one transaction changes has one turn.
+        self.turn = 0
+        # Names to send and names that are gone, by the turn since which they are, oldest first; names asked for that do
+        # not exist.
+        self.upserts: dict[str, int] = {}
+        self.removals: dict[str, int] = {}
         self.denied: dict[str, None] = {}
+        # The turn of the newest change that is owed.
+        self.newest = 0
         # A response is due even if it is empty; it is due at once, since it takes the last endpoints from a cluster.
         self.must_answer = False
         self.urgent = False
@@ -101,6 +112,13 @@ class TypeState(ABC):
     def pending(self) -> bool:
         """Whether anything is owed to the client."""
         return self.adds or bool(self.removals)
+
+    def open_since(self, *, removals: bool) -> int | None:
+        """Return the turn of the oldest change, removals among them or not, that is owed or unanswered, if there is one."""
+        turns = [push.turn for push in self.in_flight.values() if removals or push.response.changed]
+        turns += islice(self.upserts.values(), 1)
+        turns += islice(self.removals.values(), int(removals))
+        return min(turns, default=None)
 
     @property
     def last_sent_at(self) -> float | None:
@@ -149,7 +167,8 @@ class TypeState(ABC):
         tracked = {**self._known, **self.upserts, **self._refused}
         if not tracked:
             # A client that is new: many come at once when a server does, and there is nothing to weigh for them.
-            self.upserts.update(dict.fromkeys(filter(resources.__contains__, wanted)))
+            self.upserts.update(dict.fromkeys(filter(resources.__contains__, wanted), self.turn))
+            self.newest = self.turn
             return
         for name in tracked | dict.fromkeys(wanted):
             self._weigh(name, resources)
@@ -174,17 +193,19 @@ class TypeState(ABC):
             if resources is not None:
                 self._weigh(name, resources)
 
-    def respond(self, nonce: str, now: float, resources: ResourceSet, *, removals: bool) -> Response:
-        """Make a response of what is owed, removals only where they are allowed, and count it as sent."""
+    def respond(self, nonce: str, now: float, resources: ResourceSet, *, removals_before: int) -> Response:
+        """Make a response of what is owed, of removals those that are older than a turn, and count it as sent."""
         brought = tuple(found for name in self.upserts if (found := resources.get(name)) is not None)
-        gone = tuple({**self.denied, **self.removals} if removals else self.denied)
+        removed = tuple(takewhile(lambda name: self.removals[name] < removals_before, self.removals))
+        gone = tuple(dict.fromkeys((*self.denied, *removed)))
+        turns = (*islice(self.upserts.values(), 1), *(self.removals[name] for name in removed[:1]))
         steps = {resource.name: Step(self._before(resource), resource) for resource in brought}
         steps |= {name: Step(self._holds(name), None) for name in gone}
         self.must_answer = self.urgent = False
         self.upserts.clear()
         self.denied.clear()
-        if removals:
-            self.removals.clear()
+        for name in removed:
+            del self.removals[name]
         for name in steps:
             self._known.pop(name, None)
             self._again.pop(name, None)
@@ -197,7 +218,7 @@ class TypeState(ABC):
         while len(self.in_flight) >= _MAX_IN_FLIGHT:
             self._unanswered.update(dict.fromkeys(self.in_flight.pop(next(iter(self.in_flight))).steps))
         # What was joined for all streams is let go of when it is written.
-        self.in_flight[nonce] = Push(response._replace(joined=b""), now, steps)
+        self.in_flight[nonce] = Push(response._replace(joined=b""), now, steps, min(turns, default=self.turn))
         return response
 
     def _completed(self, response: Response, resources: ResourceSet) -> Response:  # noqa: ARG002 — for who carries all
@@ -227,7 +248,8 @@ class TypeState(ABC):
             elif self._refused.get(name) != _GONE:
                 self._refused.pop(name, None)
                 if name in self._known and name not in self.denied:
-                    self.removals[name] = None
+                    self.removals.setdefault(name, self.turn)
+                    self.newest = self.turn
             return
         if not self.subscription.covers(name):
             self._forget(name)
@@ -238,7 +260,8 @@ class TypeState(ABC):
         if not refused:
             self._refused.pop(name, None)
         if not refused and (name in self._again or not is_content(self._known.get(name), resource)):
-            self.upserts[name] = None
+            self.upserts.setdefault(name, self.turn)
+            self.newest = self.turn
             self.urgent = self.urgent or resource.without_endpoints
         else:
             self.upserts.pop(name, None)
@@ -286,7 +309,7 @@ class TypeState(ABC):
         # A NACK is the presence of error_detail, nothing else (rule 5).
         if not request.HasField("error_detail"):
             self._unanswered.clear()
-            return Outcome(self.type_url, "ack", push)
+            return Outcome(self.type_url, "ack", push, asks=False)
         text: str = request.error_detail.message
         response = push.response
         named = named_in(text, [*(resource.name for resource in response.resources), *response.removed])

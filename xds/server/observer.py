@@ -6,12 +6,16 @@ return at once.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, ParamSpec, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, ParamSpec, TypeAlias
 
 import structlog
 
 from xds.protocol import Outcome, Response
 from xds.snapshot.types import short
+
+_MOST_NAMES: Final = 100
+_LONGEST_ERROR: Final = 8192
+"""Characters of a NACK's text and names of what is held back that stand in a line of log."""
 
 
 @dataclass(slots=True)
@@ -114,7 +118,9 @@ class LoggingObserver(Observer):
             "ms": _milliseconds(seconds),
         }
         if outcome.kind == "nack":
-            self._log.warning("NACK", **fields, held=outcome.held, error=outcome.error)
+            # Both may be of any length: they are the client's words.
+            held, error = outcome.held[:_MOST_NAMES], outcome.error[:_LONGEST_ERROR]
+            self._log.warning("NACK", **fields, held=held, error=error)
         else:
             self._log.info("ACK", **fields)
 

@@ -6,7 +6,6 @@ newest state once it reads again. An idle stream has no timer.
 """
 
 import asyncio
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -71,6 +70,8 @@ class Stream:
         self._wake = asyncio.Event()
         self._writing: asyncio.Timeout | None = None
         self._due_since: float | None = None
+        # Whether a request, and not a change or an ACK, is what responses are due for.
+        self._asked = False
         self._unwatch: Callable[[], None] | None = None
         # The type that the newest request is about, and how the stream is to end.
         self._type_url = info.only_type
@@ -86,13 +87,32 @@ class Stream:
             end = self._end or _GONE
             reader.cancel()
             turn_away()
+            self._leave()
+            self._shared.observer.closed(self.info, end)
+        if end.status not in ("OK", "CANCELLED"):
+            await self._tell(end)
+
+    async def _tell(self, end: End) -> None:
+        """Send a status other than OK; raises what grpc.aio wants a handler to end with then.
+
+        It waits until the client has read what was written before: as long as that is kept, so is the stream's seat.
+        """
+        try:
+            await self._context.abort(grpc.StatusCode[end.status], end.reason[:_LONGEST_DETAILS])
+        except grpc.aio.AbortError:
+            raise
+        except grpc.aio.BaseError:
+            # The client left without reading. grpc.aio would log its own error with a traceback, but not a cancellation.
+            raise asyncio.CancelledError from None
+
+    def _leave(self) -> None:
+        """Hear and tell nothing of the tenant any more."""
+        try:
             if self._unwatch:
                 self._unwatch()
             self._shared.delivery.left(self.info.stream)
-            self._shared.observer.closed(self.info, end)
-        if end.status not in ("OK", "CANCELLED"):
-            # Waits until the client has read what was written before: as long as that is kept, so is the stream's seat.
-            await self._context.abort(grpc.StatusCode[end.status], end.reason[:_LONGEST_DETAILS])
+        except Exception as error:  # noqa: BLE001 — logged, and the stream ends all the same
+            self._fail(error)
 
     def finish(self, reason: str) -> None:
         """End the stream in good order, as soon as a write under way is done."""
@@ -137,17 +157,18 @@ class Stream:
             await self._context.send_initial_metadata(())
             while self._end is None:
                 self._wake.clear()
-                began = time.thread_time()
-                due = self._state.poll(self._loop.time())
-                since, self._due_since = self._due_since, None
+                now = self._loop.time()
+                due = self._state.poll(now)
+                since, self._due_since = self._due_since or now, None
+                asked, self._asked = self._asked, False
                 for response in due.responses:
                     message = response.encode(self._shared.control_plane)
-                    self._pace.response(time.thread_time() - began, len(message), self._loop.time())
+                    if asked:
+                        self._pace.response(now, self._loop.time(), len(message))
                     if not await self._write(message):
                         break
-                    began = time.thread_time()
                     now = self._loop.time()
-                    self._shared.observer.pushed(self.info, response, now - (since or now))
+                    self._shared.observer.pushed(self.info, response, now - since)
                 else:
                     await self._sleep(due.wake_at)
         except Exception as error:  # noqa: BLE001 — told apart there
@@ -175,9 +196,9 @@ class Stream:
     async def _read(self) -> None:
         try:
             while (message := await self._context.read()) is not grpc.aio.EOF:
-                began = time.thread_time()
-                self._take(message)
-                pause = self._pace.request(time.thread_time() - began, self._loop.time())
+                now = self._loop.time()
+                self._take(message, now)
+                pause = self._pace.request(now, self._loop.time())
                 if pause:
                     await asyncio.sleep(pause)
         except Exception as error:  # noqa: BLE001 — told apart there
@@ -185,7 +206,7 @@ class Stream:
         else:
             self._stop(_LEFT)
 
-    def _take(self, message: bytes) -> None:
+    def _take(self, message: bytes, now: float) -> None:
         try:
             request = self._request_class.FromString(message)
         except DecodeError:
@@ -196,12 +217,12 @@ class Stream:
             self._identify(request)
         self._shared.observer.requested(self.info, request)
         self._measure.request(request, len(message), delta=self.info.delta)
-        now = self._loop.time()
         outcome = self._state.request(request)
         self._measure.taken(types=len(self._state.types), names=self._state.names)
         self._shared.delivery.answered(self.info.stream, outcome, datetime.now(UTC))
         sent_at = outcome.push.sent_at if outcome.push else now
         self._shared.observer.answered(self.info, outcome.type_url, outcome, now - sent_at)
+        self._asked = self._asked or outcome.asks
         self._notice(now)
 
     def _identify(self, request: Any) -> None:

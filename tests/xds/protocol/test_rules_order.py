@@ -137,6 +137,25 @@ def test_rule_29_a_cluster_that_comes_back_before_its_removal_is_not_touched(del
     assert [response for response in driver.wait() if response.type_url == CLUSTER] == []
 
 
+def test_rule_29_a_removal_waits_for_what_changed_with_it_and_for_nothing_later(delta: bool) -> None:
+    """However fast listeners change, a cluster goes once the response that took its listener away is ACKed."""
+    driver = envoy(*lb("a"), *lb("b"), delta=delta, endpoints_of="ab")
+    first = only(driver.change(remove=gone("b")))
+    assert driver.change(listener("a", 2)) == []
+    clusters, listeners = driver.ack(first)
+    assert (clusters.type_url, clusters.removed) == (CLUSTER, ("b",))
+    assert (listeners.type_url, listeners.changed) == (LISTENER, ("a",))
+
+
+def test_rule_29_listeners_wait_for_what_changed_before_them_and_for_nothing_later(delta: bool) -> None:
+    """However fast clusters change, a listener goes once the clusters that came with it are ACKed."""
+    driver = envoy(*lb("a"), delta=delta, endpoints_of="ab")
+    first, assignments = driver.change(*lb("b"))
+    driver.ack(assignments)
+    assert driver.change(cluster("a", 2)) == []
+    assert types(driver.ack(first)) == [CLUSTER, ENDPOINT, LISTENER]
+
+
 def test_rule_29_a_nack_blocks_nothing(delta: bool) -> None:
     """A refused cluster does not keep the listeners waiting, nor a refused listener the clusters' removals."""
     driver = envoy(*lb("a"), delta=delta, endpoints_of="ab")
@@ -282,6 +301,21 @@ def test_rule_31_removals_wait_for_a_bounded_time(delta: bool) -> None:
     assert driver.wake_at == driver.timing.removals
     assert driver.wait(driver.timing.removals * 0.9) == []
     assert CLUSTER in types(driver.wait(driver.timing.removals * 0.1))
+
+
+def test_rule_31_each_removal_waits_its_own_time(delta: bool) -> None:
+    """When the bound has run out for one cluster, another one whose listener went later is still there."""
+    driver = envoy(*lb("a"), *lb("b"), *lb("c"), delta=delta, endpoints_of="abc")
+    driver.change(remove=gone("b"))  # neither this nor the next response of listeners is ACKed
+    driver.wait(driver.timing.removals / 2)
+    driver.change(remove=gone("c"))
+    assert driver.wake_at == driver.timing.removals
+    clusters = [it for it in driver.wait(driver.timing.removals / 2) if it.type_url == CLUSTER]
+    assert only(clusters).removed == ("b",)
+    if not delta:
+        assert names(clusters[0]) == ["a", "c"]
+    driver.ack(*clusters)
+    assert CLUSTER in types(driver.wait(driver.timing.removals / 2))
 
 
 def test_rule_31_a_removal_that_was_forgotten_leaves_no_old_wait(delta: bool) -> None:

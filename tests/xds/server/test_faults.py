@@ -115,6 +115,26 @@ async def test_a_node_hash_that_fails(cache: SnapshotCache, lines: Lines) -> Non
     assert repr(line["exc_info"]) == "KeyError('unknown')"
 
 
+async def test_a_fault_at_the_very_end(
+    port: int, cache: SnapshotCache, server: XdsServer, lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What fails when a stream has ended is logged, and the server has forgotten the stream all the same."""
+
+    def left(stream: int) -> None:
+        raise ZeroDivisionError(f"injected into the end of {stream}")
+
+    cache.update("tenant-a", [cluster("a")])
+    monkeypatch.setattr(server.delivery, "left", left)
+    async with XdsClient(port, delta=True) as client:
+        await client.subscribe(CLUSTER)
+        await client.receive()
+        await client.call.done_writing()
+        assert (await client.status())[0] == grpc.StatusCode.OK
+    (line,) = _errors(lines)
+    assert "injected into the end of 1" in repr(line["exc_info"])
+    assert not cache.watched("tenant-a")
+
+
 class _Failing:
     """An observer whose every method raises."""
 

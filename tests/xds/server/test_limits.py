@@ -217,6 +217,22 @@ async def test_a_refusal_is_one_line_of_log(cache: SnapshotCache) -> None:
     }
 
 
+async def test_a_long_refusal_is_a_line_of_log_that_can_be_read(cache: SnapshotCache) -> None:
+    """A NACK may say anything at any length; the log has the beginning of it."""
+    with structlog.testing.capture_logs() as lines:
+        server = XdsServer(cache)
+        port = await server.start("127.0.0.1:0")
+        async with XdsClient(port, delta=True) as client:
+            await client.subscribe(CLUSTER)
+            await client.nack(await client.receive(), "no " * 1_000_000)
+            await client.call.done_writing()
+            await client.status()
+        await server.stop()
+    (line,) = [line for line in lines if line["event"] == "NACK"]
+    assert line["error"] == ("no " * 1_000_000)[:8192]
+    assert line["held"] == ("a",)
+
+
 @pytest.mark.parametrize(
     ("node", "words"),
     [
