@@ -4,16 +4,19 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench golden clean
+.PHONY: help demo test test-fast lint format bench golden clean
 
 help: ## Show what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.demo ## Run the main job: manifests in, a real Envoy re-encrypting out
 	@$(BIN)/kubelb-xds demo $(ARGS)
 
 test: $(VENV)/.dev ## Run every test (ARGS='-k name' for some)
 	$(BIN)/python -m pytest $(ARGS)
+
+test-fast: $(VENV)/.dev ## Run the tests that need neither Envoy nor the API server: under a minute
+	$(BIN)/python -m pytest -m 'not envoy and not kubernetes' $(ARGS)
 
 lint: $(VENV)/.dev ## Check style, types and layers
 	$(BIN)/ruff check

@@ -1,7 +1,7 @@
 """The one way from a document (YAML or JSON, already parsed) to an object. Does not know where documents come from."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias, cast
 
 import msgspec
 
@@ -22,14 +22,29 @@ class _Kind(NamedTuple):
     struct: type[KubeStruct]
     """What the document is read as."""
     build: Callable[[dict[str, Any]], KubeObject]
+    decoder: msgspec.json.Decoder[Any]
     redact: bool = False
 
 
 _KINDS: Final = {
-    LoadBalancer.KIND: _Kind(API_VERSION, LoadBalancer, lambda body: msgspec.convert(body, LoadBalancer)),
-    Addresses.KIND: _Kind(API_VERSION, Addresses, lambda body: msgspec.convert(body, Addresses)),
+    LoadBalancer.KIND: _Kind(
+        API_VERSION,
+        LoadBalancer,
+        lambda body: msgspec.convert(body, LoadBalancer),
+        msgspec.json.Decoder(LoadBalancer),
+    ),
+    Addresses.KIND: _Kind(
+        API_VERSION,
+        Addresses,
+        lambda body: msgspec.convert(body, Addresses),
+        msgspec.json.Decoder(Addresses),
+    ),
     Secret.KIND: _Kind(
-        "v1", SecretDocument, lambda body: msgspec.convert(body, SecretDocument).secret(), redact=True
+        "v1",
+        SecretDocument,
+        lambda body: msgspec.convert(body, SecretDocument).secret(),
+        msgspec.json.Decoder(SecretDocument),
+        redact=True,
     ),
 }
 KINDS: Final = tuple(_KINDS)
@@ -62,6 +77,20 @@ def decode(document: Mapping[str, Any], *, strict: bool = True) -> KubeObject:
     if faults:
         raise InvalidObject(_ref(kind, body), faults)
     return known.build(body)
+
+
+def read(kind: str, document: bytes | msgspec.Raw) -> KubeObject:
+    """Return the object that the API server's JSON describes, whose kind is known: a list's items need not name theirs.
+
+    It is decoded straight into the structs; one that fails is told as `decode` tells it, not strictly. Raises InvalidObject.
+    """
+    known = _KINDS[kind]
+    try:
+        found = known.decoder.decode(document)
+        return found.secret() if isinstance(found, SecretDocument) else cast("KubeObject", found)
+    except (msgspec.ValidationError, ValueError):
+        body = msgspec.json.decode(document, type=dict[str, Any])
+        return decode({**body, "kind": kind, "apiVersion": known.api_version}, strict=False)
 
 
 def _body(document: Mapping[str, Any]) -> dict[str, Any]:

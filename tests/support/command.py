@@ -19,9 +19,18 @@ MAIN = "import sys; from xds.app.cli import main; sys.exit(main())"
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """Return this process's environment without settings of kubelb-xds and without colours, plus these variables."""
+    """Return this process's environment without settings of kubelb-xds and without colours, plus these variables.
+
+    The ops listener takes any free port, so that tests run beside each other.
+    """
     kept = {key: value for key, value in os.environ.items() if not key.startswith("KUBELB_XDS_")}
-    return kept | {"PYTHONPATH": str(ROOT), "NO_COLOR": "1", "COLUMNS": "80"} | variables
+    ours = {
+        "PYTHONPATH": str(ROOT),
+        "NO_COLOR": "1",
+        "COLUMNS": "80",
+        "KUBELB_XDS_OPS_ADDRESS": "127.0.0.1:0",
+    }
+    return kept | ours | variables
 
 
 def run(*arguments: str, code: str = MAIN, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -52,6 +61,17 @@ class Serving:
                 if self.lines[-1]["event"].startswith(event):
                     return self.lines[-1]
         raise AssertionError(f"ended without logging {event!r}: {self.lines}")
+
+    async def read_on(self) -> None:
+        """Read what it logs until it ends, for it would stand still if nobody did."""
+        assert self._process.stderr is not None
+        while await self._process.stderr.read(1 << 16):
+            pass
+
+    @property
+    def pid(self) -> int:
+        """The process."""
+        return self._process.pid
 
     def send(self, number: signal.Signals) -> None:
         """Send it a signal."""

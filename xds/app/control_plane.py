@@ -1,22 +1,22 @@
-"""The whole control plane in one object: sources, store, pipeline, cache and server, wired once for everybody.
+"""The whole control plane in one object: source, store, pipeline, cache and server, wired once for everybody.
 
 ``serve``, the demo, the benchmarks and the end-to-end tests all build it here, so that what is tested and measured is
 what runs.
 """
 
 import asyncio
-import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, Final, Literal, cast
 
 import structlog
 
-from kube.informer.store import Store
+from kube.informer.store import Change, Store
 from kube.objects import LoadBalancer, ObjectRef
-from kube.sources.manifests import ManifestSource
+from xds.app.metrics import registry_of
 from xds.app.pipeline import TYPES, Pipeline
 from xds.app.settings import EdsApi, ServeSettings
+from xds.app.source import Source, source_of
 from xds.server import Limits, Observer, ServerOptions, XdsServer, tenant_of_node
 from xds.snapshot import SnapshotCache
 from xds.translate import Options
@@ -44,14 +44,26 @@ def _server_options(settings: ServeSettings) -> ServerOptions:
 
 
 class ControlPlane:
-    """A control plane over manifests folders. Belongs to one running event loop."""
+    """A control plane over one source of objects. Belongs to one running event loop.
 
-    def __init__(self, settings: ServeSettings, *, observer: Observer | None = None) -> None:
-        """Wire everything, start nothing; ``observer`` replaces the one that logs."""
+    ``registry`` has its metrics.
+    """
+
+    def __init__(
+        self,
+        settings: ServeSettings,
+        *,
+        observer: Observer | None = None,
+        source_of: Callable[[ServeSettings, Store], Source] = source_of,
+    ) -> None:
+        """Wire everything, start nothing; ``observer`` replaces the one that logs, ``source_of`` makes another source."""
         self._settings = settings
         self._log = structlog.get_logger("xds.app")
+        self._loop = asyncio.get_running_loop()
         self.store = Store(references=references, linger=settings.linger)
-        self.store.expect("manifests")
+        # First the source, which says what the store is to wait for.
+        self.source = source_of(settings, self.store)
+        self.registry = registry_of(lambda: self.source.informers)
         self.cache = SnapshotCache(TYPES)
         self.pipeline = Pipeline(
             self.store,
@@ -64,7 +76,6 @@ class ControlPlane:
                 ca_expiry_warning=timedelta(days=settings.ca_expiry_warning_days),
             ),
         )
-        self.source = ManifestSource(settings.manifests, self.store, clock=asyncio.get_running_loop().time)
         self.server = XdsServer(
             self.cache,
             observer=observer,
@@ -72,28 +83,49 @@ class ControlPlane:
             options=_server_options(settings),
         )
         self._following: asyncio.Task[None] | None = None
+        self._listening = False
+        self._stopping = False
 
     async def start(self) -> int:
-        """Read the folders, listen, and return the port.
+        """Listen, open the source, and return the port. Folders are read then; a cluster's API may be out of reach.
 
-        Raises ``FileNotFoundError`` or ``NotADirectoryError`` for a folder, ``xds.server.AddressError`` for the address.
+        Raises ``xds.server.AddressError`` for the address, ``UserError`` or another ``OSError`` for the source.
         """
         # First the port: streams that come early wait until the store has synced.
         port = await self.server.start(self._settings.xds_address)
+        self._listening = True
+        began = self._loop.time()
         try:
-            self.source.load()
-        except OSError:
+            await self.source.open()
+        except BaseException:
             await self.server.stop()
             raise
-        self._following = asyncio.create_task(self.source.run(), name="manifests")
         host = self._settings.xds_address.rpartition(":")[0]
-        self._log.info(
-            "serving xDS",
-            address=f"{host}:{port}",
-            manifests=[str(folder) for folder in self._settings.manifests],
-            loadbalancers=len(self.store.of_kind("LoadBalancer")),
-        )
+        self._log.info("serving xDS", address=f"{host}:{port}", **self.source.described)
+        self._tell_when_synced(began)
+        self._following = asyncio.create_task(self.source.run(), name="source")
         return port
+
+    def unready(self) -> Mapping[str, str]:
+        """Return what is missing before Envoys can be served, and why; nothing is missing when it is ready."""
+        if self._stopping:
+            return {"stopping": "streams are drained, Envoys keep what they have"}
+        missing = {} if self._listening else {"xDS": "not listening yet"}
+        errors = {informer.name: informer.error for informer in self.source.informers}
+        return missing | {name: errors.get(name) or "not listed yet" for name in sorted(self.store.unsynced)}
+
+    def _tell_when_synced(self, began: float) -> None:
+        def changed(_: tuple[Change, ...] = ()) -> None:
+            if self.store.synced:
+                unsubscribe()
+                self._log.info(
+                    "synced",
+                    loadbalancers=len(self.store.of_kind("LoadBalancer")),
+                    seconds=round(self._loop.time() - began, 3),
+                )
+
+        unsubscribe = self.store.subscribe(changed)
+        changed()
 
     def _tenant_of(self, node: Any) -> str:
         """Return a node's tenant, and let the pipeline know that somebody asks for it."""
@@ -103,7 +135,7 @@ class ControlPlane:
         return tenant
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Serve until ``stop`` is set, or until following the folders fails."""
+        """Serve until ``stop`` is set, or until following the source fails."""
         if self._following is None:
             raise RuntimeError("start() comes first")
         stopping = asyncio.create_task(stop.wait())
@@ -115,12 +147,15 @@ class ControlPlane:
             stopping.cancel()
 
     async def stop(self) -> None:
-        """Drain the streams and close everything. Envoys keep what they have."""
+        """Drain the streams and close everything. Envoys keep what they have. A second call does nothing."""
+        if self._stopping:
+            return
+        self._stopping = True
         self._log.info("stopping: draining streams")
         if self._following is not None:
             self._following.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._following
+            await asyncio.wait((self._following,))
+            await self.source.close()
         self.pipeline.close()
         await self.server.stop()
         self._log.info("stopped")

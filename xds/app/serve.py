@@ -5,17 +5,23 @@ What is served and how is known to the control plane; this is the process around
 
 import asyncio
 import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 
 import structlog
 import uvloop
 
+from xds.admin import PATHS, OpsServer
 from xds.app.address import listen_address
 from xds.app.control_plane import ControlPlane
 from xds.app.errors import UserError
-from xds.app.settings import ServeSettings
+from xds.app.settings import OFF, ServeSettings
+from xds.server import AddressError
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger("xds.app")
 
 
 def serve(settings: ServeSettings) -> int:
@@ -28,8 +34,8 @@ def serve(settings: ServeSettings) -> int:
             runner.run(_serve(settings))
         except UserError:
             raise
-        except Exception:  # noqa: BLE001 — the process ends, and the log has the traceback
-            structlog.get_logger("xds.app").exception("stopped by a fault of the program")
+        except Exception:  # the process ends, and the log has the traceback
+            log.exception("stopped by a fault of the program")
             return 1
     return 0
 
@@ -38,20 +44,40 @@ async def _serve(settings: ServeSettings) -> None:
     stop = asyncio.Event()
     _stop_at_signals(stop)
     control_plane = ControlPlane(settings)
+    async with _ops(control_plane, settings.ops_address) as ops_address:
+        try:
+            await control_plane.start()
+        except OSError as error:
+            raise UserError(str(error)) from None
+        try:
+            if ops_address:
+                log.info("serving ops", address=ops_address, paths=" ".join(PATHS))
+            if not listen_address(settings.xds_address).is_loopback:
+                log.warning(
+                    "xDS is plaintext and asks nobody who they are: let nothing but your Envoys reach this address, or listen"
+                    " on 127.0.0.1",
+                    address=settings.xds_address,
+                )
+            await control_plane.run(stop)
+        finally:
+            await control_plane.stop()
+
+
+@asynccontextmanager
+async def _ops(control_plane: ControlPlane, address: str) -> AsyncIterator[str]:
+    """Answer probes and scrapes, from before the control plane starts until after it has stopped; yield where, if anywhere."""
+    if address == OFF:
+        yield ""
+        return
+    ops = OpsServer(registry=control_plane.registry, unready=control_plane.unready)
     try:
-        await control_plane.start()
-    except OSError as error:
-        raise UserError(str(error)) from None
+        port = await ops.start(address)
+    except AddressError as error:
+        raise UserError(f"{error}: give --ops-address another one, or {OFF}") from None
     try:
-        if not listen_address(settings.xds_address).is_loopback:
-            structlog.get_logger("xds.app").warning(
-                "xDS is plaintext and asks nobody who they are: let nothing but your Envoys reach this address, or listen"
-                " on 127.0.0.1",
-                address=settings.xds_address,
-            )
-        await control_plane.run(stop)
+        yield f"{address.rpartition(':')[0]}:{port}"
     finally:
-        await control_plane.stop()
+        await ops.stop()
 
 
 def _stop_at_signals(stop: asyncio.Event) -> None:

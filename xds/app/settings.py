@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 DEFAULT_XDS_ADDRESS = "127.0.0.1:18000"
+DEFAULT_OPS_ADDRESS = "127.0.0.1:18001"
+OFF = "off"
 
 VerifyWithoutCa: TypeAlias = Literal["plain", "fail-closed"]
 Eds: TypeAlias = Literal["ads", "separate"]
@@ -20,15 +22,24 @@ LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
 class ServeSettings:
     """Everything that ``kubelb-xds serve`` may be told.
 
-    ``verify_without_ca``: what policy Verify without a ``caSecretRef`` yields: plain TCP as the reference documents, or a
+    The objects come from ``manifests``, or with ``kubernetes`` from the management cluster's API. That is found by
+    ``kubeconfig`` and ``context`` where they are given, else as a pod or as kubectl finds it; of its namespaces those named
+    ``namespaces`` count, or those whose labels match ``namespace_selector``, or all. ``ops_address``: where `/healthz`,
+    `/readyz` and `/metrics` are; ``OFF`` for nowhere. ``verify_without_ca``: what policy Verify without a ``caSecretRef`` yields: plain TCP as the reference documents, or a
     cluster that fails closed. ``eds``: where Envoy asks for endpoints: on the aggregated stream, or on a stream of its own
     for each cluster, which then speaks ``eds_api``. ``listener_address``: what Envoy's listeners bind. ``linger``: seconds
     for which a Secret or Addresses object that is still named outlives its removal. ``drain``: seconds that streams get to
     end at SIGTERM. The rest is told by ``xds.server``'s ``ServerOptions`` and ``Limits``, times in seconds.
     """
 
-    manifests: tuple[Path, ...]
+    manifests: tuple[Path, ...] = ()
+    kubernetes: bool = False
+    kubeconfig: Path | None = None
+    context: str | None = None
+    namespaces: tuple[str, ...] = ()
+    namespace_selector: str = ""
     xds_address: str = DEFAULT_XDS_ADDRESS
+    ops_address: str = DEFAULT_OPS_ADDRESS
     verify_without_ca: VerifyWithoutCa = "plain"
     eds: Eds = "ads"
     eds_api: EdsApi = "delta"

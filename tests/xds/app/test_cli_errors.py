@@ -6,7 +6,40 @@ TO_ENVOY = ("bootstrap", "--tenant", "tenant-a", "--xds-address")
 MISTAKES = {
     "unknown command": (("srve",), "Did you mean 'serve'?"),
     "unknown option": (("serve", "--manifest", "d"), "No such option: --manifest"),
-    "missing option": (("serve",), "Missing option '--manifests'"),
+    "no source": (("serve",), "'--manifests' / '--kubernetes': give one of them: folders"),
+    "two sources": (
+        ("serve", "--manifests", "d", "--kubernetes"),
+        "'--manifests' / '--kubernetes': give one of them, not both",
+    ),
+    "a kubeconfig for folders": (
+        ("serve", "--manifests", "d", "--kubeconfig", "k"),
+        "'--kubeconfig': it goes with --kubernetes",
+    ),
+    "a context for folders": (
+        ("serve", "--manifests", "d", "--context", "c"),
+        "'--context': it goes with --kubernetes",
+    ),
+    "a namespace for folders": (
+        ("serve", "--manifests", "d", "--namespace", "n"),
+        "'--namespace': it goes with --kubernetes",
+    ),
+    "a selector for folders": (
+        ("serve", "--manifests", "d", "--namespace-selector", "a=b"),
+        "'--namespace-selector': it goes with --kubernetes",
+    ),
+    "namespaces twice over": (
+        ("serve", "--kubernetes", "--namespace", "n", "--namespace-selector", "a=b"),
+        "'--namespace' / '--namespace-selector': give one of them",
+    ),
+    "namespaces with a comma": (
+        ("serve", "--kubernetes", "--namespace", "a,b"),
+        "'a,b' cannot be a namespace",
+    ),
+    "no ops address": (("serve", "--manifests", "d", "--ops-address", "on"), "'on' is not HOST:PORT"),
+    "one address for both": (
+        ("serve", "--manifests", "d", "--xds-address", "[::1]:5", "--ops-address", "[::1]:5"),
+        "both are [::1]:5: give each its own port",
+    ),
     "missing argument": (("validate",), "Missing argument 'DIR'"),
     "no address": (("serve", "--manifests", "d", "--xds-address", "foo"), "'foo' is not HOST:PORT"),
     "wrong choice": (

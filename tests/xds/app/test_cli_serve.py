@@ -30,7 +30,9 @@ import xds.app.serve
 from xds.app.cli import main
 
 class ControlPlane:
+    registry = None
     def __init__(self, settings): pass
+    def unready(self): return {{}}
     async def start(self): structlog.get_logger().info("started")
     async def run(self, stop):
         if {breaks}: raise RuntimeError("out of order")

@@ -9,7 +9,7 @@ from xds.app import settings
 
 _T = TypeVar("_T")
 
-DEFAULTS: Final = settings.ServeSettings(manifests=())
+DEFAULTS: Final = settings.ServeSettings()
 
 
 def parser(parse: Callable[[str], _T]) -> Callable[[str | _T], _T]:

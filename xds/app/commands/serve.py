@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 from xds.app import settings
 from xds.app.address import ip_literal, listen_address
+from xds.app.bootstrap import tenant_name
 from xds.app.commands.options import DEFAULTS, CaExpiryWarningDays, VerifyWithoutCa, parser
 from xds.app.settings import ServeSettings
 
@@ -16,13 +18,60 @@ from xds.app.settings import ServeSettings
 def serve(
     *,
     manifests: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Option(
             metavar="DIR",
             envvar="KUBELB_XDS_MANIFESTS",
             help="A folder of LoadBalancer, Addresses and Secret manifests; may be given several times.",
         ),
-    ],
+    ] = None,
+    kubernetes: Annotated[
+        bool,
+        typer.Option(
+            "--kubernetes",
+            envvar="KUBELB_XDS_KUBERNETES",
+            help="Follow the management cluster's API instead of folders; in a pod with its service account, elsewhere"
+            " as kubectl would.",
+        ),
+    ] = DEFAULTS.kubernetes,
+    kubeconfig: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            envvar="KUBELB_XDS_KUBECONFIG",
+            help="The kubeconfig of the management cluster.",
+            show_default="in a pod its service account, else $KUBECONFIG or ~/.kube/config",
+        ),
+    ] = DEFAULTS.kubeconfig,
+    context: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            envvar="KUBELB_XDS_CONTEXT",
+            help="Which context of the kubeconfig.",
+            show_default="its current-context",
+        ),
+    ] = DEFAULTS.context,
+    namespaces: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--namespace",
+            parser=parser(tenant_name),
+            metavar="NAME",
+            envvar="KUBELB_XDS_NAMESPACES",
+            help="A namespace (a tenant) to serve; may be given several times, in the variable with spaces between.",
+            show_default="all namespaces",
+        ),
+    ] = None,
+    namespace_selector: Annotated[
+        str,
+        typer.Option(
+            metavar="SELECTOR",
+            envvar="KUBELB_XDS_NAMESPACE_SELECTOR",
+            help="Serve the namespaces whose labels match, such as team=edge; they may come and go.",
+            show_default="all namespaces",
+        ),
+    ] = DEFAULTS.namespace_selector,
     xds_address: Annotated[
         str,
         typer.Option(
@@ -32,6 +81,16 @@ def serve(
             help="Where Envoys connect; port 0 takes any free one.",
         ),
     ] = DEFAULTS.xds_address,
+    ops_address: Annotated[
+        str,
+        typer.Option(
+            parser=parser(lambda text: text if text == settings.OFF else str(listen_address(text))),
+            metavar="HOST:PORT",
+            envvar="KUBELB_XDS_OPS_ADDRESS",
+            help="Where /healthz, /readyz and /metrics are, for kubelet and Prometheus; port 0 takes any free one, off"
+            " is nowhere.",
+        ),
+    ] = DEFAULTS.ops_address,
     verify_without_ca: VerifyWithoutCa = DEFAULTS.verify_without_ca,
     eds: Annotated[
         settings.Eds,
@@ -144,17 +203,34 @@ def serve(
         typer.Option(envvar="KUBELB_XDS_LOG_LEVEL", help="The lowest level that is logged, to stderr."),
     ] = "info",
 ) -> int:
-    """Serve folders of manifests to Envoys over xDS.
+    """Serve LoadBalancers to Envoys over xDS.
 
-    The folders hold .yaml, .yml and .json files, and every change in them is followed. An Envoy gets the LoadBalancers of the namespace that its node.cluster
-    names. SIGTERM and Ctrl-C end the streams in good order; Envoys keep what they have.
+    They come from folders of manifests (.yaml, .yml and .json files) or from the management cluster's API, and every change there is followed. An Envoy gets
+    the LoadBalancers of the namespace that its node.cluster names, and nothing before everything was read once. SIGTERM and Ctrl-C end the streams in good
+    order; Envoys keep what they have.
 
     \b
     Example:
       kubelb-xds serve --manifests examples/manifests --manifests secrets
+      kubelb-xds serve --kubernetes --context management --namespace-selector team=edge
+      curl 127.0.0.1:18001/readyz
       kubelb-xds bootstrap --tenant tenant-primary --xds-address 127.0.0.1:18000 > envoy.yaml
       envoy --config-path envoy.yaml
     """  # noqa: D301 — typer does not rewrap what follows \b
+    _check_source(
+        manifests=bool(manifests),
+        kubernetes=kubernetes,
+        needing={
+            "--kubeconfig": bool(kubeconfig),
+            "--context": bool(context),
+            "--namespace": bool(namespaces),
+            "--namespace-selector": bool(namespace_selector),
+        },
+    )
+    if xds_address == ops_address and listen_address(xds_address).port:
+        raise typer.BadParameter(
+            f"both are {xds_address}: give each its own port", param_hint=["--xds-address", "--ops-address"]
+        )
     # The imports below take a second or two, and process 1 of a container never sees a signal that it does not handle.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: os._exit(0))
@@ -167,8 +243,14 @@ def serve(
     logs.configure(log_format=log_format, level=log_level)
     return run(
         ServeSettings(
-            manifests=tuple(manifests),
+            manifests=tuple(manifests or ()),
+            kubernetes=kubernetes,
+            kubeconfig=kubeconfig,
+            context=context,
+            namespaces=tuple(dict.fromkeys(namespaces or ())),
+            namespace_selector=namespace_selector,
             xds_address=xds_address,
+            ops_address=ops_address,
             verify_without_ca=verify_without_ca,
             eds=eds,
             eds_api=eds_api,
@@ -184,3 +266,25 @@ def serve(
             max_names=max_names,
         )
     )
+
+
+def _check_source(*, manifests: bool, kubernetes: bool, needing: Mapping[str, bool]) -> None:
+    """Raise BadParameter unless there is one source; `needing` are the options that --kubernetes needs, and whether they are given."""
+    sources = ["--manifests", "--kubernetes"]
+    if manifests and kubernetes:
+        raise typer.BadParameter(
+            "give one of them, not both (KUBELB_XDS_MANIFESTS and KUBELB_XDS_KUBERNETES count as well)",
+            param_hint=sources,
+        )
+    if not manifests and not kubernetes:
+        raise typer.BadParameter(
+            "give one of them: folders of manifests, or the management cluster's API", param_hint=sources
+        )
+    for option, given in needing.items():
+        if given and not kubernetes:
+            raise typer.BadParameter("it goes with --kubernetes, and not with folders", param_hint=[option])
+    if needing["--namespace"] and needing["--namespace-selector"]:
+        raise typer.BadParameter(
+            "give one of them, or neither for all namespaces",
+            param_hint=["--namespace", "--namespace-selector"],
+        )

@@ -1,0 +1,43 @@
+"""An ops listener, what it is told, and a real HTTP client."""
+
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+from prometheus_client import CollectorRegistry
+
+from xds.admin import OpsServer
+
+
+@pytest.fixture
+def registry() -> CollectorRegistry:
+    """Return a registry without metrics."""
+    return CollectorRegistry()
+
+
+@pytest.fixture
+def missing() -> dict[str, str]:
+    """Return what the listener says is missing: nothing, until the test puts something in."""
+    return {}
+
+
+@pytest.fixture
+async def ops(registry: CollectorRegistry, missing: dict[str, str]) -> AsyncIterator[OpsServer]:
+    """Yield a listener that is stopped after the test."""
+    server = OpsServer(registry=registry, unready=lambda: missing)
+    yield server
+    await server.stop()
+
+
+@pytest.fixture
+async def port(ops: OpsServer) -> int:
+    """Start the listener, and return its port."""
+    return await ops.start("127.0.0.1:0")
+
+
+@pytest.fixture
+async def client(port: int) -> AsyncIterator[aiohttp.ClientSession]:
+    """Yield a client of the listener."""
+    timeout = aiohttp.ClientTimeout(total=5)
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{port}", timeout=timeout) as session:
+        yield session

@@ -1,0 +1,107 @@
+"""What Prometheus is told: the informers as they are when it asks, and the process they run in.
+
+Nothing is counted here: each informer counts for itself, and this gives its counts names. The names are an interface that
+dashboards and alerts rely on.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from importlib import metadata
+from typing import Final
+
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from kube.informer.status import InformerStatus
+
+DISTRIBUTION: Final = "kubelb-xds"
+
+_LABELS: Final = ("kind", "namespace")
+
+
+def registry_of(informers: Callable[[], Iterable[InformerStatus]]) -> CollectorRegistry:
+    """Return a registry of its own for one control plane; ``informers`` is asked at each scrape."""
+    registry = CollectorRegistry()
+    for collect in (ProcessCollector, PlatformCollector, GCCollector):
+        collect(registry=registry)
+    registry.register(_BuildInfo())
+    registry.register(_Informers(informers))
+    return registry
+
+
+class _BuildInfo(Collector):
+    """The version of what runs."""
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield one sample, of value 1."""
+        try:
+            version = metadata.version(DISTRIBUTION)
+        except metadata.PackageNotFoundError:
+            version = "unknown"
+        info = GaugeMetricFamily(
+            "kubelb_xds_build_info",
+            "Always 1; the label has the version that runs. Count by it to see a rollout.",
+            labels=("version",),
+        )
+        info.add_metric((version,), 1)
+        yield info
+
+
+class _Informers(Collector):
+    """How each informer is."""
+
+    def __init__(self, informers: Callable[[], Iterable[InformerStatus]]) -> None:
+        self._informers = informers
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every family that has samples, one for each informer."""
+        synced = GaugeMetricFamily(
+            "kubelb_xds_informer_synced",
+            "1 once the informer has listed everything, 0 before. Nothing is served until all are 1; what is served stays"
+            " when the API server goes away, so this stays 1.",
+            labels=_LABELS,
+        )
+        objects = GaugeMetricFamily(
+            "kubelb_xds_informer_objects",
+            "Objects that the informer knows now. A sudden fall to 0 is an API server that lost its data.",
+            labels=_LABELS,
+        )
+        lists = CounterMetricFamily(
+            "kubelb_xds_informer_lists",
+            "Complete lists of all objects. More than a few an hour means that watches do not last.",
+            labels=_LABELS,
+        )
+        watches = CounterMetricFamily(
+            "kubelb_xds_informer_watches",
+            "Watches opened. The API server ends each after some minutes in good order; a faster rise is a connection"
+            " that breaks.",
+            labels=_LABELS,
+        )
+        events = CounterMetricFamily(
+            "kubelb_xds_informer_events",
+            "Changes of objects that watches reported.",
+            labels=_LABELS,
+        )
+        failures = CounterMetricFamily(
+            "kubelb_xds_informer_failures",
+            "Lists and watches that failed, by reason. The last state is served on; a rise without an end means that"
+            " changes do not arrive.",
+            labels=(*_LABELS, "reason"),
+        )
+        large_removals = CounterMetricFamily(
+            "kubelb_xds_informer_large_removals",
+            "Lists that lacked more than half of the objects known before. Each is worth a look: was it meant?",
+            labels=_LABELS,
+        )
+        for informer in self._informers():
+            labels = (informer.kind, informer.namespace)
+            synced.add_metric(labels, informer.synced)
+            objects.add_metric(labels, informer.objects)
+            lists.add_metric(labels, informer.lists)
+            watches.add_metric(labels, informer.watches)
+            events.add_metric(labels, informer.events)
+            large_removals.add_metric(labels, informer.large_removals)
+            for reason, count in informer.failures.items():
+                failures.add_metric((*labels, reason), count)
+        families = (synced, objects, lists, watches, events, failures, large_removals)
+        yield from (family for family in families if family.samples)

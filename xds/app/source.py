@@ -1,0 +1,124 @@
+"""Where the objects come from, folders or the management cluster, behind one door that the control plane knows.
+
+Both feed the same store; what differs is how they begin, what the log calls them, and whether there are informers to tell of.
+The Kubernetes client takes seconds to import: nobody who serves folders waits for it.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Protocol
+
+from kube.informer.status import InformerStatus
+from kube.informer.store import Store
+from kube.sources.manifests import ManifestSource
+from xds.app.errors import UserError
+from xds.app.settings import ServeSettings
+
+
+class Source(Protocol):
+    """What the control plane asks of a source. Making one names in the store what is to be synced."""
+
+    @property
+    def described(self) -> Mapping[str, object]:
+        """What a log line says of it."""
+        ...
+
+    @property
+    def informers(self) -> tuple[InformerStatus, ...]:
+        """How its informers are; folders have none."""
+        ...
+
+    async def open(self) -> None:
+        """Begin. Raises ``UserError`` or ``OSError`` for what only the user can put right."""
+        ...
+
+    async def run(self) -> None:
+        """Feed the store until cancelled."""
+        ...
+
+    async def close(self) -> None:
+        """End what `open` began."""
+        ...
+
+
+def source_of(settings: ServeSettings, store: Store) -> Source:
+    """Return the source that the settings name, which will feed `store`."""
+    return Cluster(settings, store) if settings.kubernetes else Folders(settings, store)
+
+
+class Folders:
+    """Folders of manifests."""
+
+    def __init__(self, settings: ServeSettings, store: Store) -> None:
+        self._folders = settings.manifests
+        self._source = ManifestSource(self._folders, store, clock=asyncio.get_running_loop().time)
+
+    @property
+    def described(self) -> Mapping[str, object]:
+        """The folders."""
+        return {"manifests": [str(folder) for folder in self._folders]}
+
+    @property
+    def informers(self) -> tuple[InformerStatus, ...]:
+        """None: folders are read, not watched over a network."""
+        return ()
+
+    async def open(self) -> None:
+        """Read the folders. Raises ``FileNotFoundError`` or ``NotADirectoryError`` for one that is none."""
+        self._source.load()
+
+    async def run(self) -> None:
+        """Follow the folders until cancelled."""
+        await self._source.run()
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+class Cluster:
+    """The management cluster's API."""
+
+    def __init__(self, settings: ServeSettings, store: Store) -> None:
+        from kube.client import Access, KubeApi  # noqa: PLC0415 — whoever serves folders does not wait for it
+        from kube.sources.cluster import ClusterSource, Scope  # noqa: PLC0415
+
+        self._settings = settings
+        self._api = KubeApi(Access(kubeconfig=settings.kubeconfig, context=settings.context))
+        self._source = ClusterSource(
+            self._api,
+            store,
+            scope=Scope(namespaces=settings.namespaces, selector=settings.namespace_selector),
+            clock=asyncio.get_running_loop().time,
+        )
+
+    @property
+    def described(self) -> Mapping[str, object]:
+        """The API server, and the namespaces where these are not all."""
+        fields: dict[str, object] = {"kubernetes": self._api.server}
+        if self._settings.namespaces:
+            fields["namespaces"] = list(self._settings.namespaces)
+        if self._settings.namespace_selector:
+            fields["namespace_selector"] = self._settings.namespace_selector
+        return fields
+
+    @property
+    def informers(self) -> tuple[InformerStatus, ...]:
+        """One for each kind, and for each namespace where these are not all."""
+        return self._source.informers
+
+    async def open(self) -> None:
+        """Find the credentials; the API server is not asked yet. Raises ``UserError`` for those that cannot be used."""
+        from kube.client import AccessError  # noqa: PLC0415 — as above
+
+        try:
+            await self._api.__aenter__()
+        except AccessError as error:
+            raise UserError(str(error)) from None
+
+    async def run(self) -> None:
+        """Follow the API until cancelled."""
+        await self._source.run()
+
+    async def close(self) -> None:
+        """End the connections."""
+        await self._api.__aexit__(None, None, None)
