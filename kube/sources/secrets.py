@@ -1,7 +1,7 @@
 """Which Secrets are of use: those that a LoadBalancer names, and no other is kept, not even its name.
 
 All Secrets of the followed namespaces are watched, which costs one connection and, for those of no use, the time to see
-their names (about 2 µs each). A Secret that is named for the first time has passed by already, so it is fetched; the
+their names (4 µs each, and 0.9 ms for a Helm release of 1 MB). A Secret that is named for the first time has passed by already, so it is fetched; the
 LoadBalancer that names it waits until it is known, or its Envoys would refuse connections for the time of a round trip.
 
 This module keeps the books; it fetches nothing.
