@@ -10,8 +10,8 @@ from bisect import bisect_left, insort
 from typing import Final, NamedTuple, TypeAlias
 
 from kube.objects import EndpointPort, LoadBalancer, ServicePort
+from kube.objects.pairing import described, pair
 from xds.translate.model import ListenerPorts, PortRefusal
-from xds.translate.pairing import described, pair
 
 ENVOYS_OWN: Final = range(19000, 20000)
 """Ports that no listener may have: Envoy's admin interface and the like (kubelb.md, "listener port")."""

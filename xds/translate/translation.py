@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from kube.objects import EndpointPort, LoadBalancer
+from kube.objects.pairing import described, pair
 from xds.snapshot import Resource
 from xds.translate.cluster import cluster
 from xds.translate.endpoints import NO_ENDPOINTS, Endpoints, assignment, endpoints_of
@@ -25,7 +26,6 @@ from xds.translate.model import (
     quoted,
 )
 from xds.translate.naming import resource_name
-from xds.translate.pairing import described, unpaired_ports
 from xds.translate.transport_socket import with_proxy_header
 from xds.translate.upstream_tls import UpstreamTls, upstream_tls
 
@@ -52,7 +52,7 @@ def translate(
         work.findings += endpoints.findings
         for index, port in enumerate(endpoint.ports):
             work.add(_Place(group, index, port), endpoints, ports[group, index])
-    work.findings += unpaired_ports(lb)
+    work.findings += _unpaired_ports(lb)
     return Translation(tuple(work.resources), tuple(work.summaries), tuple(work.findings), tls.recheck_at)
 
 
@@ -210,3 +210,22 @@ def _refused(refusal: PortRefusal) -> Finding:
 
 def _warning(reason: str, message: str, *, path: str) -> Finding:
     return Finding(level="warning", condition=ACCEPTED, reason=reason, message=message, path=path)
+
+
+def _unpaired_ports(lb: LoadBalancer) -> list[Finding]:
+    """Return a finding for each entry of spec.ports that no endpoint port serves."""
+    findings = []
+    for index in pair(lb).unpaired:
+        port = lb.spec.ports[index]
+        wanted = f'the name "{port.name}"' if port.name else f"position {index}"
+        findings.append(
+            Finding(
+                level="error",
+                condition=ACCEPTED,
+                reason="PortWithoutEndpoint",
+                message=f"spec.ports[{index}] ({described(port)}) matches no port of spec.endpoints[0], so nothing "
+                f"serves it; give the endpoint port {wanted} and protocol {port.protocol}, or remove the entry",
+                path=f"spec.ports[{index}]",
+            )
+        )
+    return findings

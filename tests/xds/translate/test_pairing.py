@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.xds.translate.make import group, load_balancer
-from xds.translate.pairing import pair, unpaired_ports
+from kube.objects.pairing import pair
+from tests.xds.translate.make import group, load_balancer, translated
 
 CASES = {
     "by name, whatever the position": (("a:1", "b:2"), ("b:20", "a:10"), {1: 0, 0: 1}, ()),
@@ -39,7 +39,8 @@ def test_second_group_is_not_paired() -> None:
 
 def test_finding_of_an_unpaired_entry() -> None:
     """An entry that nothing serves is an error that names it and says what to change."""
-    (finding,) = unpaired_ports(load_balancer(group("http:1"), ports=("http:80", "https:443")))
+    lb = load_balancer(group("http:1"), ports=("http:80", "https:443"))
+    (finding,) = translated(lb).findings
 
     assert (finding.level, finding.condition, finding.path) == ("error", "Accepted", "spec.ports[1]")
     assert 'spec.ports[1] ("https", TCP 443)' in finding.message

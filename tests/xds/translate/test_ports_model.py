@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from kube.objects import LoadBalancer
+from kube.objects.pairing import pair
 from tests.xds.translate.make import group, load_balancer
 from xds.translate import ListenerPorts, PortRefusal, PortTable
-from xds.translate.pairing import pair
 
 NAMES = st.sampled_from(["a", "a-b", "a.b", "b", "c"])
 WORDS = st.tuples(

@@ -7,8 +7,7 @@ other LoadBalancer.
 
 from typing import NamedTuple
 
-from kube.objects import EndpointPort, LoadBalancer, ServicePort
-from xds.translate.findings import ACCEPTED, Finding
+from kube.objects.loadbalancer import EndpointPort, LoadBalancer, ServicePort
 
 
 class Pairing(NamedTuple):
@@ -46,25 +45,6 @@ def pair(lb: LoadBalancer) -> Pairing:
 
 def _match_by_position(port: ServicePort, backend: EndpointPort) -> bool:
     return not (port.name and backend.name) and port.protocol == backend.protocol
-
-
-def unpaired_ports(lb: LoadBalancer) -> list[Finding]:
-    """Return a finding for each entry of spec.ports that no endpoint port serves."""
-    findings = []
-    for index in pair(lb).unpaired:
-        port = lb.spec.ports[index]
-        wanted = f'the name "{port.name}"' if port.name else f"position {index}"
-        findings.append(
-            Finding(
-                level="error",
-                condition=ACCEPTED,
-                reason="PortWithoutEndpoint",
-                message=f"spec.ports[{index}] ({described(port)}) matches no port of spec.endpoints[0], so nothing "
-                f"serves it; give the endpoint port {wanted} and protocol {port.protocol}, or remove the entry",
-                path=f"spec.ports[{index}]",
-            )
-        )
-    return findings
 
 
 def described(port: EndpointPort | ServicePort) -> str:
