@@ -14,7 +14,7 @@ from xds.translate.model import (
     PortSummary,
     Translation,
 )
-from xds.translate.ports import PortTable
+from xds.translate.ports import PortTable, recorded_ports, spec_ports
 from xds.translate.translation import translate
 
 __all__ = [
@@ -29,5 +29,7 @@ __all__ = [
     "Translation",
     "conditions",
     "parse_bundle",
+    "recorded_ports",
+    "spec_ports",
     "translate",
 ]

@@ -1,4 +1,4 @@
-"""The listener ports of manifests mode."""
+"""The listener ports that a LoadBalancer's spec names."""
 
 import pytest
 
