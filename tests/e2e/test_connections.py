@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.world import LOOPBACK, TENANT, loadbalancer, resource_name, world
+from tests.e2e.sources import TENANT, Files
+from tests.e2e.world import LOOPBACK, loadbalancer, world
 from tests.support.recording import RecordingObserver
 from tests.support.workbench import RunEnvoy, run_envoy
 from xds.app.address import HostPort
@@ -33,17 +34,21 @@ async def test_an_old_connection_is_exchanged(
     """Envoy connects anew again and again; every change arrives, the traffic notices nothing, and what Envoy has is not sent again."""
     port = free_port()
     async with (
-        world(tmp_path, api, free_port(), connection_age=0.5, connection_age_grace=0.2) as played,
+        world(
+            tmp_path, api, free_port(), Files(tmp_path), connection_age=0.5, connection_age_grace=0.2
+        ) as played,
         Backend("web") as backend,
     ):
         streams, pushes = played.updates.streams, played.updates.pushes
-        since = played.put("web", loadbalancer("web", port, backend.port))
-        await played.served(resource_name("web", backend.port), since=since)
+        since = await played.put("web", loadbalancer("web", port, backend.port))
+        await played.served(played.resource_name("web", backend.port), since=since)
         async with Traffic(port, per_second=50) as traffic, Conversation(port) as conversation:
             for number in range(3):
                 seen = len(streams)
-                since = played.put(f"lb-{number}", loadbalancer(f"lb-{number}", free_port(), backend.port))
-                await played.served(resource_name(f"lb-{number}", backend.port), since=since)
+                since = await played.put(
+                    f"lb-{number}", loadbalancer(f"lb-{number}", free_port(), backend.port)
+                )
+                await played.served(played.resource_name(f"lb-{number}", backend.port), since=since)
                 await streams.until(lambda: len(streams) > seen, within=5, what="a new stream")  # noqa: B023
             quiet = time.monotonic()
             seen = len(streams)

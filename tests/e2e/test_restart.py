@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.e2e.world import World, loadbalancer, resource_name
+from tests.e2e.world import World, loadbalancer
 from xds.app.bootstrap import Api
 from xds.app.demo.backends import Backend
 from xds.app.demo.certificates import Authority
@@ -19,9 +19,11 @@ async def test_envoy_serves_through_a_restart(played: World, api: Api, free_port
     """No connection is lost while the control plane restarts, and in delta nothing is sent that Envoy has."""
     authority, port = Authority("ca"), free_port()
     async with Backend("web", identity=authority.issue("web")) as backend:
-        name = resource_name("web", backend.port)
-        played.put_ca("backend-ca", authority.pem)
-        since = played.put("web", loadbalancer("web", port, backend.port, policy="Verify", ca="backend-ca"))
+        name = played.resource_name("web", backend.port)
+        await played.put_ca("backend-ca", authority.pem)
+        since = await played.put(
+            "web", loadbalancer("web", port, backend.port, policy="Verify", ca="backend-ca")
+        )
         await played.served(name, since=since)
         async with Traffic(port, per_second=100) as traffic:
             await traffic.since(since, count=20)
@@ -32,8 +34,8 @@ async def test_envoy_serves_through_a_restart(played: World, api: Api, free_port
             await played.updates.streams.until(
                 lambda: len(played.updates.streams) > streams, within=15, what="Envoy's new stream"
             )
-            since = played.put("later", loadbalancer("later", free_port(), backend.port))
-            await played.served(resource_name("later", backend.port), since=since)
+            since = await played.put("later", loadbalancer("later", free_port(), backend.port))
+            await played.served(played.resource_name("later", backend.port), since=since)
             await traffic.since(since, count=20)
         assert traffic.lost == []
         if api == "delta":
@@ -47,11 +49,11 @@ async def test_envoy_serves_through_a_restart(played: World, api: Api, free_port
 async def test_what_went_while_nobody_served_is_removed(played: World, free_port: FreePort) -> None:
     """A LoadBalancer deleted while the control plane was away leaves Envoy when it is back."""
     async with Backend("web") as backend:
-        name = resource_name("web", backend.port)
-        since = played.put("web", loadbalancer("web", free_port(), backend.port))
+        name = played.resource_name("web", backend.port)
+        since = await played.put("web", loadbalancer("web", free_port(), backend.port))
         await played.served(name, since=since)
         await played.stop_control_plane()
-        since = played.manifests.remove("web.yaml")
+        since = await played.remove("web")
         await played.start_control_plane()
         await played.updates.acked_any(LISTENER, since=since)
         await played.updates.acked_any(CLUSTER, since=since)

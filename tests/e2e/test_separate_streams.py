@@ -12,7 +12,8 @@ from typing import Final
 
 import pytest
 
-from tests.e2e.world import LOOPBACK, TENANT, World, loadbalancer, resource_name, world
+from tests.e2e.sources import Files
+from tests.e2e.world import LOOPBACK, World, loadbalancer, world
 from xds.app.bootstrap import XDS_CLUSTER, Api
 from xds.app.demo.backends import Backend
 from xds.app.demo.certificates import Authority
@@ -59,22 +60,21 @@ async def played(
 ) -> AsyncIterator[World]:
     """Yield a control plane set to separate endpoint streams, and an Envoy that aggregates nothing."""
     port = free_port()
+    objects = Files(tmp_path)
     bootstrap = BOOTSTRAP.substitute(
-        tenant=TENANT,
+        tenant=objects.tenant,
         api_type="DELTA_GRPC" if api == "delta" else "GRPC",
         xds_cluster=XDS_CLUSTER,
         host=LOOPBACK,
         port=port,
     )
-    async with world(tmp_path, api, port, bootstrap=bootstrap, eds="separate", eds_api=api) as built:
+    async with world(tmp_path, api, port, objects, bootstrap=bootstrap, eds="separate", eds_api=api) as built:
         yield built
 
 
 def _streams(played: World) -> Counter[str]:
     """Return how many streams of each type are open, and see that all are of the variant that was asked for."""
-    control_plane = played._control_plane
-    assert control_plane is not None
-    return Counter(short(stream.info.only_type) for stream in control_plane.server._streams)
+    return Counter(short(stream.info.only_type) for stream in played.control_plane.server._streams)
 
 
 async def _served(played: World, since: float, *ports: tuple[str, int]) -> None:
@@ -99,13 +99,11 @@ async def test_each_type_has_its_streams(played: World, api: Api, free_port: Fre
     async with Backend("web") as backend:
         ports = {name: free_port() for name in ("one", "two", "three")}
         manifests = [loadbalancer(name, port, backend.port) for name, port in ports.items()]
-        since = played.put("lbs", *manifests)
-        names = {resource_name(name, backend.port): port for name, port in ports.items()}
+        since = await played.put("lbs", *manifests)
+        names = {played.resource_name(name, backend.port): port for name, port in ports.items()}
         await _served(played, since, *names.items())
         assert _streams(played) == {"CDS": 1, "LDS": 1, "EDS": 3}
-        control_plane = played._control_plane
-        assert control_plane is not None
-        assert {stream.info.delta for stream in control_plane.server._streams} == {api == "delta"}
+        assert {stream.info.delta for stream in played.control_plane.server._streams} == {api == "delta"}
         assert await played.rejected() == {}
 
 
@@ -115,10 +113,10 @@ async def test_endpoints_change_on_their_own_stream(played: World, free_port: Fr
         ports = free_port(), free_port()
         web = loadbalancer("web", ports[0], backend.port)
         other = loadbalancer("other", ports[1], backend.port)
-        names = resource_name("web", backend.port), resource_name("other", backend.port)
-        await _served(played, played.put("lbs", web, other), *zip(names, ports, strict=True))
+        names = played.resource_name("web", backend.port), played.resource_name("other", backend.port)
+        await _served(played, await played.put("lbs", web, other), *zip(names, ports, strict=True))
         before = len(played.updates.pushes)
-        since = played.put("lbs", _with_hosts(web, LOOPBACK, "127.0.0.9"), other)
+        since = await played.put("lbs", _with_hosts(web, LOOPBACK, "127.0.0.9"), other)
         await played.updates.acked(ENDPOINT, names[0], since=since, within=5.0)
         (push,) = played.updates.pushes[before:]
         assert (push[1].type_url, push[1].changed) == (ENDPOINT, (names[0],))
@@ -130,13 +128,15 @@ async def test_a_replaced_cluster_gets_its_endpoints(played: World, free_port: F
     """A rotated CA replaces the cluster, which asks for its endpoints anew; open connections go on and none is lost."""
     old, new, port = Authority("old"), Authority("new"), free_port()
     async with Backend("web", identity=old.issue("web")) as backend:
-        name = resource_name("web", backend.port)
-        played.put_ca("backend-ca", old.pem)
-        since = played.put("web", loadbalancer("web", port, backend.port, policy="Verify", ca="backend-ca"))
+        name = played.resource_name("web", backend.port)
+        await played.put_ca("backend-ca", old.pem)
+        since = await played.put(
+            "web", loadbalancer("web", port, backend.port, policy="Verify", ca="backend-ca")
+        )
         await _served(played, since, (name, port))
         async with Conversation(port) as open_all_the_while, Traffic(port, per_second=50) as traffic:
             await traffic.since(since, count=5)
-            since = played.put_ca("backend-ca", old.pem + new.pem)
+            since = await played.put_ca("backend-ca", old.pem + new.pem)
             await played.updates.acked(ENDPOINT, name, since=since, within=5.0)
             await played.envoy.admin.wait_for_counter(
                 "cluster_manager.warming_clusters", lambda warming: not warming
@@ -158,10 +158,10 @@ async def test_what_is_deleted_is_gone(played: World, free_port: FreePort) -> No
             loadbalancer(name, port, backend.port)
             for name, port in zip(("stays", "goes"), ports, strict=True)
         )
-        names = {name: resource_name(name, backend.port) for name in ("stays", "goes")}
-        since = played.put("lbs", stays, goes)
+        names = {name: played.resource_name(name, backend.port) for name in ("stays", "goes")}
+        since = await played.put("lbs", stays, goes)
         await _served(played, since, *zip(names.values(), ports, strict=True))
-        since = played.put("lbs", stays)
+        since = await played.put("lbs", stays)
         await played.updates.acked_removal(CLUSTER, names["goes"], since=since)
         await played.updates.acked_removal(LISTENER, names["goes"], since=since)
         expected = {"CDS": 1, "LDS": 1, "EDS": 1}
@@ -179,18 +179,18 @@ async def test_all_streams_come_back(played: World, api: Api, free_port: FreePor
     """After a restart of the control plane every stream is opened anew, and nothing is lost meanwhile."""
     port = free_port()
     async with Backend("web") as backend:
-        since = played.put("web", loadbalancer("web", port, backend.port))
-        await _served(played, since, (resource_name("web", backend.port), port))
+        since = await played.put("web", loadbalancer("web", port, backend.port))
+        await _served(played, since, (played.resource_name("web", backend.port), port))
         async with Traffic(port, per_second=50) as traffic:
             await played.stop_control_plane()
             stopped = played.updates.pushes[-1][0]
             await played.start_control_plane()
-            since = played.put("later", loadbalancer("later", free_port(), backend.port))
-            name = resource_name("later", backend.port)
+            since = await played.put("later", loadbalancer("later", free_port(), backend.port))
+            name = played.resource_name("later", backend.port)
             await played.updates.acked(CLUSTER, name, since=since, within=15.0)
             await played.updates.acked(LISTENER, name, since=since, within=15.0)
             await traffic.since(since, count=10)
         assert traffic.lost == []
         if api == "delta":
             again = [push for moment, push in played.updates.pushes if moment > stopped]
-            assert [push for push in again if resource_name("web", backend.port) in push.changed] == []
+            assert [push for push in again if played.resource_name("web", backend.port) in push.changed] == []

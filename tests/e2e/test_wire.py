@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.e2e.world import World, loadbalancer, resource_name
+from tests.e2e.world import World, loadbalancer
 from xds.app.demo.backends import Backend, UdpBackend
 from xds.app.demo.certificates import Authority
 from xds.app.demo.client import Outcome, ask, ask_udp
@@ -22,8 +22,8 @@ async def test_the_proxy_header_comes_before_the_handshake(played: World, free_p
         Backend("web", identity=authority.issue("web")) as backend,
         Recorder("web", backend.port, proxy_protocol=True) as recorder,
     ):
-        played.put_ca("backend-ca", authority.pem)
-        since = played.put(
+        await played.put_ca("backend-ca", authority.pem)
+        since = await played.put(
             "web",
             loadbalancer(
                 "web",
@@ -34,7 +34,7 @@ async def test_the_proxy_header_comes_before_the_handshake(played: World, free_p
                 annotations={"kubelb.k8c.io/proxy-protocol": "v2"},
             ),
         )
-        await played.served(resource_name("web", recorder.port), since=since)
+        await played.served(played.resource_name("web", recorder.port), since=since)
         attempt = await ask(port)
         assert attempt.outcome is Outcome.REPLY
         recording = await recorder.recordings.first(
@@ -50,9 +50,11 @@ async def test_a_backend_of_tls_1_3_only_is_reached(played: World, free_port: Fr
     """A backend that speaks nothing below TLS 1.3 is reached, and no server name is sent."""
     authority, port = Authority("ca"), free_port()
     async with Backend("web", identity=authority.issue("web"), minimum=ssl.TLSVersion.TLSv1_3) as backend:
-        played.put_ca("backend-ca", authority.pem)
-        since = played.put("web", loadbalancer("web", port, backend.port, policy="Verify", ca="backend-ca"))
-        await played.served(resource_name("web", backend.port), since=since)
+        await played.put_ca("backend-ca", authority.pem)
+        since = await played.put(
+            "web", loadbalancer("web", port, backend.port, policy="Verify", ca="backend-ca")
+        )
+        await played.served(played.resource_name("web", backend.port), since=since)
         assert (await ask(port, b"hello\n", at_least=6)).reply == b"hello\n"
         seen = await backend.connections.first(lambda one: bool(one.received))
     assert seen.tls_version == "TLSv1.3"
@@ -63,8 +65,10 @@ async def test_udp_is_echoed(played: World, free_port: FreePort) -> None:
     """A datagram goes to the backend and its answer comes back, TLS policy or not."""
     port = free_port("UDP")
     async with UdpBackend("dns") as backend:
-        since = played.put("dns", loadbalancer("dns", port, backend.port, protocol="UDP", policy="Insecure"))
-        await played.served(resource_name("dns", backend.port, "UDP"), since=since)
+        since = await played.put(
+            "dns", loadbalancer("dns", port, backend.port, protocol="UDP", policy="Insecure")
+        )
+        await played.served(played.resource_name("dns", backend.port, "UDP"), since=since)
         attempt = await ask_udp(port, b"question")
         assert attempt.outcome is Outcome.REPLY
         assert b"question" in attempt.reply
