@@ -17,7 +17,7 @@ from xds.app.metrics import registry_of
 from xds.app.pipeline import TYPES, Pipeline
 from xds.app.settings import EdsApi, ServeSettings
 from xds.app.source import Source, source_of
-from xds.server import Limits, Observer, ServerOptions, XdsServer, tenant_of_node
+from xds.server import Limits, LoggingObserver, Observer, ServerOptions, XdsServer, tenant_of_node
 from xds.snapshot import SnapshotCache
 from xds.translate import Options
 
@@ -78,7 +78,7 @@ class ControlPlane:
         )
         self.server = XdsServer(
             self.cache,
-            observer=observer,
+            observer=observer or LoggingObserver(complete=lambda: self.store.synced),
             tenant_of=self._tenant_of,
             options=_server_options(settings),
         )

@@ -71,8 +71,10 @@ class Observer:
 class LoggingObserver(Observer):
     """Writes one line for each push, ACK and NACK, and for each stream's beginning and end."""
 
-    def __init__(self, log: Any = None) -> None:
+    def __init__(self, log: Any = None, *, complete: Callable[[], bool] = lambda: True) -> None:
+        """``complete`` says whether everything is known that is to be served: before that, nothing is no surprise."""
         self._log = log or structlog.get_logger("xds.server")
+        self._complete = complete
 
     def opened(self, stream: StreamInfo, *, known: bool) -> None:
         """Log the stream; a tenant that has nothing is a warning, since a wrong name looks just like that."""
@@ -86,6 +88,8 @@ class LoggingObserver(Observer):
         }
         if known:
             self._log.info("stream opened", **fields)
+        elif not self._complete():
+            self._log.info("stream opened: it is answered once everything is known", **fields)
         else:
             self._log.warning(
                 "stream opened for a tenant that has nothing: check node.cluster in Envoy's bootstrap",

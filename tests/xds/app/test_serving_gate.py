@@ -142,3 +142,25 @@ async def test_a_source_that_breaks_ends_it(control_plane: ControlPlane, source:
     with pytest.raises(RuntimeError, match="out of order"):
         await asyncio.wait_for(control_plane.run(asyncio.Event()), BOUND)
     await asyncio.wait_for(control_plane.stop(), BOUND)
+
+
+async def test_who_comes_early_is_no_surprise() -> None:
+    """Before everything is known no stream is warned about for having nothing; afterwards one of an unknown tenant is."""
+    settings = ServeSettings(kubernetes=True, xds_address="127.0.0.1:0", drain=0.0)
+    with capture_logs() as lines:
+        control_plane = ControlPlane(settings, source_of=FakeSource)
+        port = await control_plane.start()
+        source = control_plane.source
+        assert isinstance(source, FakeSource)
+        async with XdsClient(port, delta=True) as early, XdsClient(port, delta=True) as late:
+            await early.subscribe(CLUSTER)
+            async with asyncio.timeout(BOUND):
+                while not any("stream opened" in line["event"] for line in lines):
+                    await asyncio.sleep(0)
+            source.sync(loadbalancer("one", namespace="tenant-b"))
+            await early.receive()
+            await late.subscribe(CLUSTER)
+            await late.receive()
+        await control_plane.stop()
+    opened = [line for line in lines if "stream opened" in line["event"]]
+    assert [line["log_level"] for line in opened] == ["info", "warning"]
