@@ -2,16 +2,18 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from structlog.testing import capture_logs
+from structlog.typing import EventDict
 
 from tests.support.objects import loadbalancer
 from tests.support.recording import RecordingObserver
 from tests.support.xds_client import BOUND, XdsClient, names_of
 from tests.xds.app.fake_source import FakeSource, informer
 from xds.app.control_plane import ControlPlane
+from xds.app.demo.waiting import poll
 from xds.app.errors import UserError
 from xds.app.settings import ServeSettings
 from xds.snapshot.types import CLUSTER
@@ -154,13 +156,17 @@ async def test_who_comes_early_is_no_surprise() -> None:
         assert isinstance(source, FakeSource)
         async with XdsClient(port, delta=True) as early, XdsClient(port, delta=True) as late:
             await early.subscribe(CLUSTER)
-            async with asyncio.timeout(BOUND):
-                while not any("stream opened" in line["event"] for line in lines):
-                    await asyncio.sleep(0)
+            await poll(_opened(lines), bool, within=BOUND, what="the stream")
             source.sync(loadbalancer("one", namespace="tenant-b"))
             await early.receive()
             await late.subscribe(CLUSTER)
             await late.receive()
         await control_plane.stop()
-    opened = [line for line in lines if "stream opened" in line["event"]]
-    assert [line["log_level"] for line in opened] == ["info", "warning"]
+    assert await _opened(lines)() == ["info", "warning"]
+
+
+def _opened(lines: list[EventDict]) -> Callable[[], Awaitable[list[str]]]:
+    async def levels() -> list[str]:
+        return [line["log_level"] for line in lines if "stream opened" in line["event"]]
+
+    return levels
