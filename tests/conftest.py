@@ -11,6 +11,7 @@ from tests.support.kube_fixtures import (
     own_api_server,
 )
 from tests.support.no_skips import pytest_make_collect_report, pytest_runtest_makereport
+from xds.app.demo.ports import share
 
 __all__ = [
     "admin",
@@ -23,6 +24,15 @@ __all__ = [
     "pytest_runtest_makereport",
 ]
 
+_FIXED_PORTS = "fixed ports"
+"""The group of tests that need certain ports, as the demo's and the golden files': one process runs them all."""
+_OF_FIXED_PORTS = (
+    "tests/e2e/test_demo_",
+    "tests/e2e/test_golden_served",
+    "tests/xds/app/demo/",
+    "tests/xds/app/test_bootstrap_envoy",
+)
+
 _NEEDS = {"kube_programs": "kubernetes", "envoy_binary": "envoy"}
 """The mark of a test that uses a fixture, directly or through others."""
 
@@ -32,10 +42,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write the golden outputs anew")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Give each of several processes ports of its own."""
+    worker = getattr(config, "workerinput", None)
+    if worker is not None:
+        share(int(worker["workerid"].removeprefix("gw")), worker["workercount"])
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests by what they need, before ``-m`` chooses among them."""
     for item in items:
+        if item.nodeid.startswith(_OF_FIXED_PORTS):
+            item.add_marker(pytest.mark.xdist_group(_FIXED_PORTS))
         for fixture, mark in _NEEDS.items():
             if fixture in getattr(item, "fixturenames", ()):
                 item.add_marker(mark)

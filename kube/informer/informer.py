@@ -74,6 +74,8 @@ class Informer:
         self._reflector = Reflector(
             api, resource, self, namespace=namespace, query=query, timing=timing, clock=clock
         )
+        # Whose list it waits for before it begins.
+        self.waits_for = ""
         removals.join(self)
 
     @property
@@ -91,6 +93,10 @@ class Informer:
         """The objects that exist, as far as it was told."""
         return frozenset(self._known)
 
+    def knows(self, ref: ObjectRef) -> bool:
+        """Return whether an object exists, as far as it was told."""
+        return ref in self._known
+
     @property
     def list_began(self) -> float:
         """When the last complete list began, on the clock."""
@@ -104,7 +110,7 @@ class Informer:
             kind=self._kind,
             namespace=self._namespace,
             synced=self.has_synced,
-            error=self._reflector.error,
+            error=f"waits for the list of {self.waits_for}" if self.waits_for else self._reflector.error,
             objects=len(self._known),
             lists=tally.lists,
             watches=tally.watches,

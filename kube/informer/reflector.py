@@ -24,6 +24,7 @@ _BREATH: Final = 100
 """Events after which others get the event loop, when they come faster than they are taken."""
 
 _GONE: Final = 410
+_TOO_MANY: Final = 429
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("kube.informer")
 
@@ -52,7 +53,9 @@ class Resource(NamedTuple):
             return InvalidObject(ref, (Fault("", "", f"must be JSON that can be read: {error}"),))
         except Exception:
             log.exception("object not decoded: this is a fault of the program", object=str(ref))
-            return InvalidObject(ref, (Fault("", "", "must be decoded, which a fault of the program prevents"),))
+            return InvalidObject(
+                ref, (Fault("", "", "must be decoded, which a fault of the program prevents"),)
+            )
 
 
 class Listing(NamedTuple):
@@ -137,7 +140,7 @@ class Reflector:
         self._list_since = max(self._list_since, since)
         watching = self._watching
         if watching is not None and not watching.expired() and self._list_began < self._list_since:
-            self._watching.reschedule(asyncio.get_running_loop().time())
+            watching.reschedule(asyncio.get_running_loop().time())
 
     async def run(self) -> None:
         """Follow the resource until cancelled."""
@@ -157,8 +160,7 @@ class Reflector:
                 self.tally.failures["internal"] += 1
                 self.error = "a fault of the program: the log says more"
                 self._version = None
-            lived = 0.0 if self._opened is None else self._clock() - self._opened
-            await asyncio.sleep(self._backoff.pause(lived, retry_after=retry_after))
+            await asyncio.sleep(self._backoff.pause(self._lived(), retry_after=retry_after))
 
     async def _follow(self) -> None:
         """List where that is due, and watch until the watch ends."""
@@ -168,12 +170,22 @@ class Reflector:
             await self._list()
         await self._watch()
 
+    def _lived(self) -> float:
+        """Return for how long the watch was open; that there was none is no life, however long the refusal took."""
+        return 0.0 if self._opened is None else self._clock() - self._opened
+
     async def _check_version(self, version: str) -> None:
         """Find out whether the server still knows what was seen: a watch from a version of its future hears nothing.
 
         Versions of one resource can be compared as numbers (KEP-5504).
         """
-        body = await self._api.get(self._path, {**self._query, "limit": "1"})
+        try:
+            body = await self._api.get(self._path, {**self._query, "limit": "1"})
+        except (ApiError, Unreachable) as error:
+            # A server that was away may come back with another past, and with versions that are as high by then.
+            if getattr(error, "status", 0) != _TOO_MANY:
+                self._version = None
+            raise
         now = wire.page(body).metadata.resource_version
         if version.isdecimal() and now.isdecimal() and int(now) < int(version):
             self._version = None
@@ -190,9 +202,9 @@ class Reflector:
                 body = await self._api.get(
                     self._path, {**self._query, **limit, **({"continue": token} if token else {})}
                 )
-            except ApiError as error:
+            except (ApiError, Unreachable) as error:
                 # Too slow for etcd's compaction: at once, it cannot expire halfway.
-                self._paged = not (error.status == _GONE and token)
+                self._paged = not (token and getattr(error, "status", 0) == _GONE)
                 raise
             page = wire.page(body)
             for document in page.items:
@@ -283,7 +295,7 @@ class Reflector:
         if isinstance(error, ApiError) and error.status == _GONE:
             self._version = None
         self.tally.failures[reason] += 1
-        text = f"{error}{_remedy(error, self._resource)}"
+        text = f"{error}{_remedy(error, self._resource, self._query)}"
         if text == self.error:
             return
         self.error = text
@@ -310,10 +322,12 @@ def _reason(error: Exception) -> str:
     return "unreachable" if isinstance(error, Unreachable) else "unintelligible"
 
 
-def _remedy(error: Exception, resource: Resource) -> str:
+def _remedy(error: Exception, resource: Resource, query: Mapping[str, str]) -> str:
     """Return what the operator can do, where that is known."""
     api_group = resource.group.removeprefix("/apis/").removeprefix("/api/").rpartition("/")[0]
     match getattr(error, "status", 0):
+        case 400 if "labelSelector" in query:
+            return f": the label selector is {query['labelSelector']!r}"
         case 401:
             return ": check the token or the certificate that kubelb-xds uses"
         case 403:

@@ -1,8 +1,9 @@
 """Which Secrets are of use: those that a LoadBalancer names, and no other is kept, not even its name.
 
 All Secrets of the followed namespaces are watched, which costs one connection and, for those of no use, the time to see
-their names (4 µs each, and 0.9 ms for a Helm release of 1 MB). A Secret that is named for the first time has passed by already, so it is fetched; the
-LoadBalancer that names it waits until it is known, or its Envoys would refuse connections for the time of a round trip.
+their names (4 µs each, and 0.9 ms for a Helm release of 1 MB). A Secret that is named for the first time has passed by
+already, so it is fetched; the LoadBalancer that names it waits until it is known, or its Envoys would refuse connections for
+the time of a round trip.
 
 This module keeps the books; it fetches nothing.
 """
@@ -44,17 +45,13 @@ class SecretsInUse:
         return tuple(self._users.get(ref, ()))
 
     def names_too(self, user: ObjectRef, secrets: frozenset[ObjectRef]) -> list[ObjectRef]:
-        """Take note that a LoadBalancer names Secrets besides those it does; return those that nobody named before."""
+        """Take note that a LoadBalancer names Secrets besides those it does; return those that it did not name before."""
         before = self._named.get(user, frozenset())
         if secrets - before:
             self._named[user] = before | secrets
-        first = []
         for ref in secrets - before:
-            users = self._users.setdefault(ref, set())
-            if not users:
-                first.append(ref)
-            users.add(user)
-        return first
+            self._users.setdefault(ref, set()).add(user)
+        return list(secrets - before)
 
     def names(self, user: ObjectRef, secrets: frozenset[ObjectRef]) -> list[ObjectRef]:
         """Take note that of what a LoadBalancer named it names only these; return the Secrets that nobody names any more."""

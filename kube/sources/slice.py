@@ -75,6 +75,8 @@ class Slice:
         self._loadbalancers = informer(LOADBALANCERS, _LoadBalancers(self))
         self._addresses = informer(ADDRESSES, _Consumer(self))
         self._secrets = informer(SECRETS, _Secrets(self))
+        # Before the LoadBalancers are known, each Secret would be passed by, and then fetched by itself.
+        self._secrets.waits_for = self._loadbalancers.name
 
     @property
     def informers(self) -> tuple[Informer, ...]:
@@ -86,8 +88,8 @@ class Slice:
         async with self._tasks as tasks:
             tasks.create_task(self._loadbalancers.run(), name=self._loadbalancers.name)
             tasks.create_task(self._addresses.run(), name=self._addresses.name)
-            # Before the LoadBalancers are known, each Secret would be passed by, and then fetched by itself.
             await self._loadbalancers_listed.wait()
+            self._secrets.waits_for = ""
             tasks.create_task(self._secrets.run(), name=self._secrets.name)
 
     def clear(self) -> None:
@@ -208,9 +210,13 @@ class Slice:
     # How Secrets become known
 
     def _want(self, loadbalancer: LoadBalancer) -> None:
-        """Fetch the Secrets that nobody named before; what its version before names stays of use meanwhile."""
+        """Fetch the Secrets that it names anew and that are not known to be there.
+
+        One that others name already, and lack, may be there by now without the watch having said so. What the version before
+        names stays of use meanwhile.
+        """
         for ref in self._in_use.names_too(loadbalancer.ref, secrets_of(loadbalancer)):
-            if self._secrets_begun:
+            if self._secrets_begun and ref not in self._fetches and not self._secrets.knows(ref):
                 self._begin_fetch(ref)
 
     def _begin_fetch(self, ref: ObjectRef) -> None:
@@ -222,6 +228,8 @@ class Slice:
     def _drop(self, unwanted: Iterable[ObjectRef]) -> None:
         """Keep nothing of Secrets that nobody names any more."""
         for ref in unwanted:
+            if ref in self._in_use:
+                continue  # another LoadBalancer of the same list names it
             fetch = self._fetches.pop(ref, None)
             if fetch is not None:
                 fetch.cancel()

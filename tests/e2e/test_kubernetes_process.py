@@ -97,7 +97,9 @@ async def test_it_says_which_right_is_missing(api_server: ApiServer, tmp_path: P
             forbidden(somebody, "Addresses"),
             forbidden(somebody, "LoadBalancer"),
         )
-        assert secrets == "Secret: not listed yet"  # only when it is known which are named
+        assert (
+            secrets == "Secret: waits for the list of LoadBalancer"
+        )  # only when it is known which are named
 
         await api_server.allow(somebody, [rule for rule in RULES if rule["resources"] != ["secrets"]])
         assert (await logged(server, "informer interrupted", 3))[2]["informer"] == "Secret"

@@ -71,8 +71,9 @@ class Cluster(RuleBasedStateMachine):
         self.born: dict[ObjectRef, int] = {}
         self.events: dict[str, list[Version]] = {LoadBalancer.KIND: [], Secret.KIND: []}
         self.lists: dict[str, Started | None] = {LoadBalancer.KIND: None, Secret.KIND: None}
-        # Every version of a LoadBalancer that ever was.
+        # Every version that ever was, and which LoadBalancers in the store lacked which Secrets when that was looked at last.
         self.ever: list[Version] = []
+        self.lacking: set[tuple[ObjectRef, ObjectRef]] = set()
         self.api = FakeApi()
         self.store = Store(
             references=lambda it: it.references if isinstance(it, LoadBalancer) else (), linger=0
@@ -91,11 +92,12 @@ class Cluster(RuleBasedStateMachine):
         self.time += 1
         return self.time
 
-    def _put(self, found: Stored) -> None:
+    def _put(self, found: LoadBalancer | Secret) -> None:
         self.number += 1
         if found.ref not in self.objects:
             self.born[found.ref] = self.number
-        version = Version(found.ref, self.number, found)
+        metadata = msgspec.structs.replace(found.metadata, resource_version=str(self.number))
+        version = Version(found.ref, self.number, msgspec.structs.replace(found, metadata=metadata))
         self.objects[found.ref] = version
         self.ever.append(version)
         self.events[found.ref.kind].append(version)
@@ -129,7 +131,9 @@ class Cluster(RuleBasedStateMachine):
         if self.objects.pop(ref, None):
             self.number += 1
             del self.born[ref]
-            self.events[kind].append(Version(ref, self.number, None))
+            gone = Version(ref, self.number, None)
+            self.ever.append(gone)
+            self.events[kind].append(gone)
 
     # What the control plane hears of it
 
@@ -206,7 +210,7 @@ class Cluster(RuleBasedStateMachine):
         if version is not None:
             assert isinstance(version.found, Secret)
             content = (version.found.ca_crt or b"").decode()
-            metadata = {"name": name, "namespace": TENANT}
+            metadata = {"name": name, "namespace": TENANT, "resourceVersion": str(version.number)}
             items.append({"metadata": metadata, "stringData": {"ca.crt": content}})
         body = {"metadata": {"resourceVersion": str(self.number)}, "items": items}
         answer = self.api.fetches.pop(name)
@@ -223,13 +227,30 @@ class Cluster(RuleBasedStateMachine):
 
     @invariant()
     def nobody_is_served_before_its_secret(self) -> None:
-        """See that no LoadBalancer in the store lacks a Secret that has been there for longer than itself."""
+        """See that no LoadBalancer comes to lack a Secret that has been there for longer than it names it."""
+        lacking = set()
         for found in self.store.of_kind(LoadBalancer.KIND):
             assert isinstance(found, LoadBalancer)
             for ref in found.references:
-                made = max(version.number for version in self.ever if version.found == found)
-                if self.born.get(ref, made) < made:
-                    assert self.store.get(ref) is not None, (found, ref)
+                if self.store.get(ref) is None:
+                    lacking.add((found.ref, ref))
+                    since = self._names_since(found, ref)
+                    assert (found.ref, ref) in self.lacking or self.born.get(ref, since) >= since, (
+                        found,
+                        ref,
+                    )
+        self.lacking = lacking
+
+    def _names_since(self, loadbalancer: LoadBalancer, secret: ObjectRef) -> int:
+        """Return the version since which a LoadBalancer has named a Secret all the time."""
+        since = int(loadbalancer.metadata.resource_version)
+        for version in reversed(self.ever):
+            if version.ref != loadbalancer.ref or version.number > since:
+                continue
+            if not isinstance(version.found, LoadBalancer) or secret not in version.found.references:
+                break
+            since = version.number
+        return since
 
     @invariant()
     def only_secrets_in_use_are_kept(self) -> None:
@@ -253,8 +274,8 @@ class Cluster(RuleBasedStateMachine):
             if self.lists[kind] is not None:
                 self._finish(kind)
             self._hear(kind, 1000)
-        for name in list(self.api.fetches):
-            self._answer(name)
+        while self.api.fetches:
+            self._answer(next(iter(self.api.fetches)))
         self._is_the_cluster(but_for_what_lists_lack=True)
         # What a list lacked is gone when all have listed since.
         for kind in ("LoadBalancer", "Secret", "Addresses"):
@@ -285,4 +306,4 @@ class Cluster(RuleBasedStateMachine):
 
 
 TestSlice = Cluster.TestCase
-TestSlice.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+TestSlice.settings = settings(max_examples=300, stateful_step_count=40, deadline=None)

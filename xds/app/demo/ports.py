@@ -29,16 +29,26 @@ _FEWEST = 1000
 _TRIES = 100
 
 
+_share: tuple[int, int] = (0, 1)
+
+
+def share(index: int, of: int) -> None:
+    """Choose from now on among this share of the ports only: no two of so many processes choose the same one."""
+    global _share  # noqa: PLW0603 — the ports are the machine's, not an object's
+    _share = (index, of)
+
+
 def _candidates() -> Iterator[int]:
     """Yield ports to try, at random; 0 (the kernel chooses) when its own range leaves no room."""
     try:
         end = int(_EPHEMERAL_RANGE.read_text(encoding="ascii").split()[0])
     except OSError:
         end = _EPHEMERAL_DEFAULT
+    index, of = _share
     for _ in range(_TRIES):
         if end - _FIRST < _FEWEST:
             yield 0
-        elif (port := _FIRST + secrets.randbelow(end - _FIRST)) not in _ENVOYS_OWN:
+        elif (port := _FIRST + secrets.randbelow((end - _FIRST) // of) * of + index) not in _ENVOYS_OWN:
             yield port
 
 
