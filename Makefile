@@ -2,6 +2,9 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+# Tests wait more than they work: some more processes than two cores have. JOBS=0 runs them one after the other.
+JOBS   ?= 3
+PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast lint format bench golden clean
@@ -13,10 +16,10 @@ demo: $(VENV)/.demo ## Run the main job: manifests in, a real Envoy re-encryptin
 	@$(BIN)/kubelb-xds demo $(ARGS)
 
 test: $(VENV)/.dev ## Run every test (ARGS='-k name' for some)
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 test-fast: $(VENV)/.dev ## Run the tests that need neither Envoy nor the API server: under a minute
-	$(BIN)/python -m pytest -m 'not envoy and not kubernetes' $(ARGS)
+	$(PYTEST) -m 'not envoy and not kubernetes' $(ARGS)
 
 lint: $(VENV)/.dev ## Check style, types and layers
 	$(BIN)/ruff check
@@ -28,8 +31,9 @@ format: $(VENV)/.dev ## Format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(VENV)/.dev ## Print what building, encoding, parsing and importing cost
+bench: $(VENV)/.dev ## Print what messages cost, and 10,000 LoadBalancers on a real API server
 	$(BIN)/python -m bench.messages
+	$(BIN)/python -m bench.kubernetes
 
 golden: $(VENV)/.dev ## Write the translation's golden files anew: read the diff before you commit it
 	$(BIN)/python -m pytest tests/xds/translate --update-golden

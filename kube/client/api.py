@@ -1,4 +1,4 @@
-"""Requests to an API server: whole answers, and watches as lines. Loads the credentials anew when they are refused.
+"""Requests to an API server: whole answers, writes, and watches as lines. Loads the credentials anew when they are refused.
 
 It knows paths and bytes, no objects; it repeats nothing but what a refusal of the credentials calls for. When to try again
 is for its callers to decide.
@@ -9,21 +9,31 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from types import MappingProxyType
-from typing import Final, Self, TypeVar
+from typing import Final, Literal, Self, TypeVar
 
 import aiohttp
+import msgspec
 import structlog
 
 from kube.client.access import Access
 from kube.client.errors import AccessError, ApiError, Unreachable
 from kube.client.lines import MAX_LINE, LineSplitter, LineTooLong
-from kube.client.transport import Transport
+from kube.client.transport import Content, Transport
 
 TIMEOUT: Final = 60.0
 """Seconds for a whole answer: what the API server itself allows a request that is no watch."""
 
 RELOAD_PAUSE: Final = 2.0
 """Seconds between two loads of credentials while the server refuses them: a plugin may be slow and costly."""
+
+JSON: Final = "application/json"
+"""An object as it is to be, for POST and PUT, and the options of a DELETE."""
+
+MERGE_PATCH: Final = "application/merge-patch+json"
+"""What is to change (RFC 7396): null removes a field, a list replaces a list."""
+
+APPLY: Final = "application/apply-patch+yaml"
+"""The fields that the ``fieldManager`` of the parameters wants to own (server-side apply); JSON is YAML."""
 
 _NO_PARAMS: Final[Mapping[str, str]] = MappingProxyType({})
 _UNAUTHORIZED: Final = 401
@@ -72,9 +82,39 @@ class KubeApi:
         """How many requests were made, repeated ones among them."""
         return self._requests
 
-    async def get(self, path: str, params: Mapping[str, str] = _NO_PARAMS) -> bytes:
-        """Return the whole body of an answer; raise ApiError and Unreachable. `path` is not percent-encoded yet."""
-        return await self._tried(lambda transport: transport.get(path, params, within=self._timeout))
+    async def get(
+        self, path: str, params: Mapping[str, str] = _NO_PARAMS, *, within: float | None = None
+    ) -> bytes:
+        """Return the whole body of an answer; raise ApiError and Unreachable. `path` is not percent-encoded yet.
+
+        `within`: seconds for the answer if they are not to be the client's; loading credentials anew does not count.
+        """
+        limit = within or self._timeout
+        return await self._tried(lambda transport: transport.get(path, params, within=limit))
+
+    async def send(
+        self,
+        method: Literal["POST", "PUT", "PATCH", "DELETE"],
+        path: str,
+        body: object = None,
+        *,
+        params: Mapping[str, str] = _NO_PARAMS,
+        content_type: str | None = None,
+        within: float | None = None,
+    ) -> bytes:
+        """Write, and return the whole body of the answer; raise ApiError and Unreachable.
+
+        `body` is anything that msgspec encodes as JSON, and None for no body. `content_type` is MERGE_PATCH for PATCH and JSON
+        for all else, unless given. After Unreachable the server may have done it or not: nothing is repeated here
+        but what was refused with 401 or by TLS, before anything was done. ApiError.status 409 is a conflict, 404 something
+        that is gone, 422 something invalid.
+        """
+        media_type = content_type or (MERGE_PATCH if method == "PATCH" else JSON)
+        content = None if body is None else Content(media_type, msgspec.to_builtins(body, str_keys=True))
+        limit = within or self._timeout
+        return await self._tried(
+            lambda transport: transport.send(method, path, params, content, within=limit)
+        )
 
     @asynccontextmanager
     async def watch(

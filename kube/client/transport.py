@@ -1,4 +1,4 @@
-"""kubernetes.aio's HTTP client, with what it lacks: dead peers are noticed, redirects refused, waits bounded.
+"""kubernetes.aio's HTTP client, with what it lacks: dead peers are noticed, redirects refused, waits bounded, writes sent once.
 
 One transport holds one set of credentials. When they are loaded anew another takes its place, and it closes as soon as the
 last request on it has ended; watches on it are left alone.
@@ -8,7 +8,8 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Final
+from contextvars import ContextVar
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
 import aiohttp
@@ -47,6 +48,15 @@ _SUCCESS: Final = range(200, 300)
 _REDIRECTS: Final = range(300, 400)
 _PAGES: Final = ("text/html", "application/xhtml+xml")
 _FAILURES: Final = (aiohttp.ClientError, OSError)  # TimeoutError is an OSError
+_SENT: Final = ContextVar("_SENT", default=False)
+"""Whether the request that this task makes has gone out already."""
+
+
+class Content(NamedTuple):
+    """What a request carries: its media type, and what is encoded as JSON."""
+
+    media_type: str
+    document: object
 
 
 class _Client(RESTClientObject):
@@ -63,7 +73,10 @@ class Transport:
     """
 
     def __init__(self, configuration: Any, *, trust: str) -> None:
-        configuration.client_session_kwargs = {"trust_env": False, "middlewares": (_refuse_redirects,)}
+        configuration.client_session_kwargs = {
+            "trust_env": False,
+            "middlewares": (_send_once, _refuse_redirects),
+        }
         self._configuration = configuration
         self._client = _Client(configuration)
         self._trust = trust
@@ -94,8 +107,14 @@ class Transport:
 
     async def get(self, path: str, params: Mapping[str, str], *, within: float) -> bytes:
         """Return the whole body of a success, which must come within so many seconds."""
+        return await self.send("GET", path, params, None, within=within)
+
+    async def send(
+        self, method: str, path: str, params: Mapping[str, str], content: Content | None, *, within: float
+    ) -> bytes:
+        """Return what a success answers to any request. Unreachable does not tell whether the server has done it."""
         async with self._failures(within, f"no answer from {self.server} within {within:g} s"):
-            response = await self._send(path, params, _SUCCESS)
+            response = await self._send(method, path, params, content, _SUCCESS)
             try:
                 return await response.read()
             finally:
@@ -104,7 +123,7 @@ class Transport:
     async def open(self, path: str, params: Mapping[str, str], *, within: float) -> aiohttp.ClientResponse:
         """Return an answer of status 200 as soon as its headers are there; the caller hands it back to `done`."""
         async with self._failures(within, f"no answer from {self.server} within {within:g} s"):
-            return await self._send(path, params, _OK)
+            return await self._send("GET", path, params, None, _OK)
 
     async def chunk(self, response: aiohttp.ClientResponse, *, silence: float) -> bytes:
         """Return the next bytes of an answer's body, none at its end; wait for them for so many seconds."""
@@ -137,12 +156,14 @@ class Transport:
         finally:
             self._limits.discard(limit)
 
-    async def _send(self, path: str, params: Mapping[str, str], accepted: range) -> aiohttp.ClientResponse:
+    async def _send(
+        self, method: str, path: str, params: Mapping[str, str], content: Content | None, accepted: range
+    ) -> aiohttp.ClientResponse:
         """Return a success whose body is still to come, and count it as open."""
         self._open += 1
         response: aiohttp.ClientResponse | None = None
         try:
-            response = await self._request(path, params)
+            response = await self._request(method, path, params, content)
             await self._check(response, accepted)
         except BaseException:
             await self.done(response)
@@ -158,16 +179,25 @@ class Transport:
                 "login: correct the cluster's server"
             )
 
-    async def _request(self, path: str, params: Mapping[str, str]) -> aiohttp.ClientResponse:
+    async def _request(
+        self, method: str, path: str, params: Mapping[str, str], content: Content | None
+    ) -> aiohttp.ClientResponse:
         if self.closed:
             raise ConnectionAbortedError
         headers = dict(_HEADERS)
         for setting in (await self._configuration.auth_settings()).values():
             headers[setting["key"]] = setting["value"].strip()
+        document = None
+        if content is not None:
+            headers["Content-Type"] = content.media_type
+            document = content.document
         query = f"?{urlencode(params, quote_via=quote, safe='')}" if params else ""
         url = URL(f"{self._configuration.host}{quote(path)}{query}", encoded=True)
         timeout = aiohttp.ClientTimeout(connect=CONNECT_TIMEOUT, sock_connect=CONNECT_TIMEOUT)
-        answer = await self._client.request("GET", url, headers=headers, _request_timeout=timeout)  # type: ignore[no-untyped-call]
+        _SENT.set(False)
+        answer = await self._client.request(  # type: ignore[no-untyped-call]
+            method, url, headers=headers, body=document, _request_timeout=timeout
+        )
         response: aiohttp.ClientResponse = answer.response
         return response
 
@@ -188,6 +218,15 @@ async def _refusal(response: aiohttp.ClientResponse) -> ApiError:
             while len(body) < MAX_REFUSAL and (chunk := await response.content.readany()):
                 body += chunk
     return refusal(response.status, response.headers, bytes(body[:MAX_REFUSAL]))
+
+
+async def _send_once(request: aiohttp.ClientRequest, handler: ClientHandlerType) -> aiohttp.ClientResponse:
+    """Keep aiohttp from repeating a PUT or a DELETE when a used connection breaks: the server may have done it."""
+    if request.method != "GET":
+        if _SENT.get():
+            raise aiohttp.ServerDisconnectedError
+        _SENT.set(True)
+    return await handler(request)
 
 
 async def _refuse_redirects(
