@@ -16,10 +16,11 @@ demo: $(VENV)/.demo ## Run the main job: manifests in, a real Envoy re-encryptin
 	@$(BIN)/kubelb-xds demo $(ARGS)
 
 test: $(VENV)/.dev ## Run every test (ARGS='-k name' for some)
+	@$(BIN)/python -m tests.envtest.assets >/dev/null
 	$(PYTEST) $(ARGS)
 
-test-fast: $(VENV)/.dev ## Run the tests that need neither Envoy nor the API server: under a minute
-	$(PYTEST) -m 'not envoy and not kubernetes' $(ARGS)
+test-fast: $(VENV)/.dev ## Run the tests that start no program, neither Envoy, nor the API server, nor us: about a minute
+	KUBELB_XDS_TEST_FAST=1 $(PYTEST) -m 'not envoy and not kubernetes and not process' $(ARGS)
 
 lint: $(VENV)/.dev ## Check style, types and layers
 	$(BIN)/ruff check

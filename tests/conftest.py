@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.support import command
 from tests.support.kube_fixtures import (
     admin,
     api_server,
@@ -55,6 +56,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.nodeid.startswith(_OF_FIXED_PORTS):
             item.add_marker(pytest.mark.xdist_group(_FIXED_PORTS))
+        module = item.module if isinstance(item, pytest.Function) else None
+        if any(getattr(module, name, None) is getattr(command, name) for name in ("run", "serving")):
+            item.add_marker(pytest.mark.process)
         for fixture, mark in _NEEDS.items():
             if fixture in getattr(item, "fixturenames", ()):
                 item.add_marker(mark)

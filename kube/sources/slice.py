@@ -173,7 +173,6 @@ class Slice:
                     refused.append(held.error)
         self.take(upserts=(*upserts, *released), removals=removals, invalid=(*invalid, *refused))
         self._drop(unwanted)
-        self._settle()
 
     def wants_secret(self, ref: ObjectRef, version: str) -> bool:
         """Return whether a version of a Secret is of use."""
@@ -235,6 +234,7 @@ class Slice:
                 fetch.cancel()
             self._secrets.forget(ref)
             self.take(removals=(ref,))
+        self._settle()
 
     async def _fetch(self, ref: ObjectRef) -> None:
         """Learn of a Secret that the watch has passed by, however long it takes; only the right to list is needed."""

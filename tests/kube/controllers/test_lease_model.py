@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from kube.controllers.claim import Claim, LeaseTiming, Record
+from tests.support.examples import examples
 
 TIMING = LeaseTiming(duration=15, renew=10, retry=2)
 CANDIDATES = st.integers(0, 2)
@@ -158,4 +159,4 @@ class Elections(RuleBasedStateMachine):
 
 
 TestElections = Elections.TestCase
-TestElections.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+TestElections.settings = settings(max_examples=examples(200), stateful_step_count=40, deadline=None)

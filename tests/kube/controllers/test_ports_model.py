@@ -10,6 +10,7 @@ from kube.controllers.ledger import decode, encode
 from kube.controllers.ports import REST, Claims, Holdings, Key, Listen, Pool, assign
 from kube.objects import LoadBalancer
 from tests.kube.controllers.port_things import TENANT, lb, published
+from tests.support.examples import examples
 
 TINY = Pool(18996, 20003, range(19000, 20000))
 """Eight ports, so that they run out."""
@@ -164,4 +165,4 @@ class AllocationAgainstModel(RuleBasedStateMachine):
 
 
 TestAllocation = AllocationAgainstModel.TestCase
-TestAllocation.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+TestAllocation.settings = settings(max_examples=examples(150), stateful_step_count=30, deadline=None)

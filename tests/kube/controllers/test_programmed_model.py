@@ -6,6 +6,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from kube.controllers.programmed import PATIENCE, Programmed
 from kube.controllers.standing import Standing
+from tests.support.examples import examples
 
 TENANT = "t"
 NAMES = ("a", "b", "c")
@@ -252,4 +253,6 @@ class ProgrammedMachine(RuleBasedStateMachine):
 
 
 TestProgrammedAgainstModel = ProgrammedMachine.TestCase
-TestProgrammedAgainstModel.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+TestProgrammedAgainstModel.settings = settings(
+    max_examples=examples(200), stateful_step_count=40, deadline=None
+)

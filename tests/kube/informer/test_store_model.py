@@ -9,6 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from kube.informer.store import LINGER, Change, Store
 from kube.objects import ObjectRef
 from tests.kube.informer.things import Listener, Thing, fault, names_of, ref
+from tests.support.examples import examples
 
 NAMES = st.sampled_from("abcde")
 THINGS = st.builds(
@@ -146,4 +147,4 @@ class StoreMachine(RuleBasedStateMachine):
 
 
 TestStoreAgainstModel = StoreMachine.TestCase
-TestStoreAgainstModel.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+TestStoreAgainstModel.settings = settings(max_examples=examples(150), stateful_step_count=30, deadline=None)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from tests.kube.objects.crds import pattern, schema
 from tests.kube.objects.documents import faults, load_balancer
 from tests.kube.objects.mutations import mutated
+from tests.support.examples import examples
 
 
 def closed(node: Any) -> Any:
@@ -57,7 +58,7 @@ def broken_rules(spec: dict[str, Any]) -> Iterator[str]:
             yield "duplicate list-map-keys"
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=examples(1000), deadline=None)
 @given(mutated())
 def test_schema_and_decode_judge_alike(spec: dict[str, Any]) -> None:
     """A spec is refused by `decode` exactly when the CRD's schema or one of its rules refuses it."""

@@ -20,6 +20,7 @@ from kube.informer.timing import Timing
 from kube.objects import LoadBalancer, ObjectRef, Secret
 from kube.sources.slice import Slice
 from tests.support import objects
+from tests.support.examples import examples
 
 TENANT = "tenant-a"
 NAMES = st.sampled_from(["a", "b", "c"])
@@ -306,4 +307,4 @@ class Cluster(RuleBasedStateMachine):
 
 
 TestSlice = Cluster.TestCase
-TestSlice.settings = settings(max_examples=300, stateful_step_count=40, deadline=None)
+TestSlice.settings = settings(max_examples=examples(300), stateful_step_count=40, deadline=None)

@@ -50,6 +50,23 @@ def test_a_secret_that_one_lacks_is_looked_for_again(cluster: Cluster) -> None:
     assert _stored(cluster, "Secret", "c")
 
 
+def test_a_fetch_that_nobody_waits_for_any_more_keeps_nobody_waiting() -> None:
+    """Everything is passed on when the last fetch is over, also where it ends because its LoadBalancer is deleted."""
+    cluster = Cluster()
+    cluster.begin(set(), "LoadBalancer")
+    cluster._begin("Secret")
+    cluster.put_loadbalancer("a", "a", 20_000)
+    cluster.put_loadbalancer("b", None, 20_001)
+    cluster._hear("LoadBalancer", 2)
+    cluster._finish("Secret")
+    assert not cluster.store.synced
+    cluster.delete("LoadBalancer", "a")
+    cluster._hear("LoadBalancer", 1)
+    assert cluster.store.synced
+    assert _stored(cluster, "LoadBalancer", "b")
+    cluster.teardown()
+
+
 def test_a_fetch_that_a_list_overtakes(cluster: Cluster) -> None:
     """A fetch that was sent before a list of Secrets is sent again after it: what it asked for may be gone since."""
     cluster.put_loadbalancer("a", "a", 20_000)

@@ -8,6 +8,7 @@ from google.protobuf.descriptor import Descriptor
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from tests.xds.messages.contents import complete, contents
 from tests.xds.messages.in_use import IN_USE, REACHABLE
 from xds.messages import from_dict, to_dict, type_url
@@ -17,7 +18,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
 @pytest.mark.parametrize("cls", IN_USE.values(), ids=IN_USE.keys())
-@settings(deadline=None, derandomize=True, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
+@settings(
+    deadline=None, derandomize=True, max_examples=examples(30), suppress_health_check=[HealthCheck.too_slow]
+)
 @given(data=st.data())
 def test_any_contents_are_the_same_in_both(cls: type[Any], data: st.DataObject) -> None:
     """Whatever a message in use contains, both sides read the same values and write the same message."""

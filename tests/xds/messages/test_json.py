@@ -5,6 +5,7 @@ from google.protobuf.json_format import ParseError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from tests.xds.messages.contents import contents
 from tests.xds.messages.in_use import IN_USE
 from tests.xds.messages.process import run
@@ -75,7 +76,9 @@ def test_an_any_brings_its_own_type() -> None:
 
 
 @pytest.mark.parametrize("cls", IN_USE.values(), ids=IN_USE.keys())
-@settings(deadline=None, derandomize=True, max_examples=20, suppress_health_check=[HealthCheck.too_slow])
+@settings(
+    deadline=None, derandomize=True, max_examples=examples(20), suppress_health_check=[HealthCheck.too_slow]
+)
 @given(data=st.data())
 def test_any_contents_come_back(cls: type[Any], data: st.DataObject) -> None:
     """Whatever a message contains, its JSON-able data makes the same message again."""

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from tests.support.examples import examples
 from tests.support.resources import cluster, endpoints, listener
 from tests.xds.protocol.model_client import BAD, EVERYTHING, FULL, ModelClient
 from xds.snapshot import Resource, Snapshot
@@ -118,7 +119,7 @@ class DeltaMachine(Machine):
 
 
 SETTINGS = settings(
-    max_examples=400,
+    max_examples=examples(400),
     stateful_step_count=30,
     deadline=timedelta(seconds=5),
     report_multiple_bugs=False,

@@ -18,6 +18,7 @@ import structlog
 from google.protobuf.message import DecodeError
 
 from tests.support.complaints import complaints
+from tests.support.examples import examples
 from tests.support.resources import cluster, endpoints, listener
 from tests.support.xds_client import ADS, BOUND
 from xds.messages import (
@@ -31,7 +32,7 @@ from xds.server import End, Observer, StreamInfo, XdsServer
 from xds.snapshot import SnapshotCache
 from xds.snapshot.types import CLUSTER, ENDPOINT, LISTENER
 
-REQUESTS: Final = 20_000
+REQUESTS: Final = examples(20_000)
 A_STREAM: Final = 20
 """Requests that are sent on one stream, whether it takes them or not."""
 STREAMS: Final = 20

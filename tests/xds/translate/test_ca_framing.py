@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from tests.support.pki import block
 from tests.xds.translate.ca_boringssl import read_pem
 from xds.translate import pem
@@ -233,7 +234,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.lists(PIECES, max_size=12).map(b"".join), st.data())
 def test_envoys_reader_sees_the_same_blocks_in_what_is_clean(text: bytes, data: st.DataObject) -> None:
     """What has no oddity reads the same with BoringSSL's own algorithm, on x86 and on ARM."""

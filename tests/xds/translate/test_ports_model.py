@@ -6,6 +6,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from kube.objects import LoadBalancer
 from kube.objects.pairing import pair
+from tests.support.examples import examples
 from tests.xds.translate.make import group, load_balancer
 from xds.translate import ListenerPorts, PortRefusal, PortTable
 
@@ -88,4 +89,4 @@ def wanted(lb: LoadBalancer) -> dict[tuple[int, int], tuple[str, int]]:
 
 
 TestPortTable = PortTableAgainstModel.TestCase
-TestPortTable.settings = settings(max_examples=100, stateful_step_count=20, deadline=None)
+TestPortTable.settings = settings(max_examples=examples(100), stateful_step_count=20, deadline=None)

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kube.objects import LoadBalancer, ObjectMeta, Secret
+from tests.support.examples import examples
 from tests.support.objects import addresses
 from tests.xds.translate.golden import cases
 from tests.xds.translate.make import TENANT, group, load_balancer, messages, tls_context, translated
@@ -148,7 +149,7 @@ def test_errors_are_conditions(lb: LoadBalancer, secret: Secret | None, options:
 
 
 @EVERYTHING
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=examples(30))
 def test_status_is_no_input(lb: LoadBalancer, secret: Secret | None, options: Options) -> None:
     """Labels, finalizers and versions of the object change no byte of its resources."""
     metadata = msgspec.structs.replace(
