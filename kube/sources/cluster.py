@@ -95,6 +95,11 @@ class ClusterSource:
                 self._add(namespace)
 
     @property
+    def removals(self) -> Removals:
+        """The round that all informers of this API server are to take part in."""
+        return self._removals
+
+    @property
     def informers(self) -> tuple[InformerStatus, ...]:
         """What can be told of each informer now."""
         namespaces = (self._namespaces,) if self._namespaces else ()

@@ -80,7 +80,12 @@ class ApiObjects:
     def __init__(self, client: ApiClient, namespace: str, kubeconfig: Path) -> None:
         self.client = client
         self.tenant = namespace
-        self.settings: Mapping[str, Any] = {"kubernetes": True, "kubeconfig": kubeconfig}
+        self.settings: Mapping[str, Any] = {
+            "kubernetes": True,
+            "kubeconfig": kubeconfig,
+            "read_only": True,
+            "listener_ports": "spec",
+        }
         self._files: dict[str, dict[tuple[str, str], Object]] = {}
 
     async def put(self, file: str, *documents: Manifest) -> float:

@@ -19,7 +19,7 @@ from xds.app.settings import EdsApi, ServeSettings
 from xds.app.source import Source, source_of
 from xds.server import Limits, LoggingObserver, Observer, ServerOptions, XdsServer, tenant_of_node
 from xds.snapshot import SnapshotCache
-from xds.translate import Options
+from xds.translate import Options, Wants, recorded_ports, spec_ports
 
 _API_TYPES: Final[Mapping[EdsApi, Literal["GRPC", "DELTA_GRPC"]]] = {"sotw": "GRPC", "delta": "DELTA_GRPC"}
 
@@ -41,6 +41,12 @@ def _server_options(settings: ServeSettings) -> ServerOptions:
             max_names=settings.max_names,
         ),
     )
+
+
+def _wants(settings: ServeSettings) -> Callable[[LoadBalancer], Wants]:
+    """Return what says on which ports Envoy is to listen."""
+    which = settings.listener_ports or ("recorded" if settings.kubernetes else "spec")
+    return recorded_ports if which == "recorded" else spec_ports
 
 
 class ControlPlane:
@@ -68,6 +74,7 @@ class ControlPlane:
         self.pipeline = Pipeline(
             self.store,
             self.cache,
+            wants=_wants(settings),
             options=Options(
                 verify_without_ca_fails_closed=settings.verify_without_ca == "fail-closed",
                 eds=settings.eds,
@@ -82,6 +89,7 @@ class ControlPlane:
             tenant_of=self._tenant_of,
             options=_server_options(settings),
         )
+        self.writing = self.source.writing(self.store, self.cache, self.pipeline, self.server.delivery)
         self._following: asyncio.Task[None] | None = None
         self._listening = False
         self._stopping = False
@@ -103,8 +111,14 @@ class ControlPlane:
         host = self._settings.xds_address.rpartition(":")[0]
         self._log.info("serving xDS", address=f"{host}:{port}", **self.source.described)
         self._tell_when_synced(began)
-        self._following = asyncio.create_task(self.source.run(), name="source")
+        self._following = asyncio.create_task(self._follow(), name="source")
         return port
+
+    async def _follow(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.source.run(), name="source")
+            if self.writing is not None:
+                tasks.create_task(self.writing.run(), name="writing")
 
     def unready(self) -> Mapping[str, str]:
         """Return what is missing before Envoys can be served, and why; nothing is missing when it is ready."""
@@ -155,6 +169,8 @@ class ControlPlane:
         if self._following is not None:
             self._following.cancel()
             await asyncio.wait((self._following,))
+            if self.writing is not None:
+                await self.writing.close()
             await self.source.close()
         self.pipeline.close()
         await self.server.stop()

@@ -7,7 +7,7 @@ nothing.
 from typing import Any
 
 from kube.objects import ObjectRef
-from xds.translate import Translation
+from xds.translate import PORT_NOT_ALLOCATED, Translation
 
 
 class FindingsLog:
@@ -24,6 +24,10 @@ class FindingsLog:
             if finding in before:
                 continue
             write = self._log.error if finding.level == "error" else self._log.warning
+            if finding.reason == PORT_NOT_ALLOCATED:
+                write = (
+                    self._log.debug
+                )  # for the moment that the leader takes; the condition says it where that lasts
             write(
                 finding.message,
                 object=str(ref),

@@ -9,7 +9,7 @@ get into the store and how snapshots reach Envoy is known elsewhere.
 
 import asyncio
 import heapq
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, cast
 
@@ -21,7 +21,7 @@ from xds.app.findings_log import FindingsLog
 from xds.app.lookups import StoreLookups
 from xds.snapshot import Resource, SnapshotCache
 from xds.snapshot.types import CLUSTER, ENDPOINT, LISTENER
-from xds.translate import Options, PortTable, Translation, translate
+from xds.translate import Options, PortTable, Translation, Wants, spec_ports, translate
 
 #: What every tenant's snapshot has from the start: Envoy asks for these, and an empty answer is one.
 TYPES: Final = (CLUSTER, ENDPOINT, LISTENER)
@@ -44,11 +44,16 @@ class Pipeline:
         cache: SnapshotCache,
         *,
         options: Options | None = None,
+        wants: Callable[[LoadBalancer], Wants] = spec_ports,
         holdoff: float = HOLDOFF,
         now: Callable[[], datetime] = utc_now,
         log: Any = None,
     ) -> None:
-        """Follow ``store`` from now on; ``holdoff`` is in seconds, ``now`` the time of day in UTC."""
+        """Follow ``store`` from now on.
+
+        ``wants`` says which listener ports a LoadBalancer is to have, ``holdoff`` is in seconds, ``now`` the time of day in UTC.
+        """
+        self._wants = wants
         self._store = store
         self._cache = cache
         self._options = options or Options()
@@ -67,6 +72,7 @@ class Pipeline:
         self._flush_timer: asyncio.Handle | None = None
         self._expiry_timer: asyncio.TimerHandle | None = None
         self._recheck_timer: asyncio.TimerHandle | None = None
+        self._listeners: list[Callable[[Iterable[ObjectRef]], None]] = []
         self._unsubscribe = store.subscribe(self._changed)
         self._mark(store.of_kind("LoadBalancer"))
         self._schedule()
@@ -75,6 +81,10 @@ class Pipeline:
     def translations(self) -> Mapping[ObjectRef, Translation]:
         """What each LoadBalancer became."""
         return self._translations
+
+    def subscribe(self, listener: Callable[[Iterable[ObjectRef]], None]) -> None:
+        """Call `listener` after each flush with the LoadBalancers that were translated, or are gone."""
+        self._listeners.append(listener)
 
     def expect_tenant(self, tenant: str) -> None:
         """Give a tenant that an Envoy asks for its snapshot, empty if need be, as soon as the store has synced.
@@ -98,7 +108,7 @@ class Pipeline:
     def _claim_ports(self, ref: ObjectRef, lb: LoadBalancer | None) -> None:
         """Record which ports a LoadBalancer asks for, and who else is touched by that."""
         self._dirty[ref] = None
-        table = self._tables.setdefault(ref.namespace, PortTable())
+        table = self._tables.setdefault(ref.namespace, PortTable(self._wants))
         for name in table.update(ref.name, lb):
             self._dirty[ObjectRef("LoadBalancer", ref.namespace, name)] = None
 
@@ -157,6 +167,8 @@ class Pipeline:
             self._cache.update(tenant, upserts.get(tenant, ()), removals.get(tenant, ()))
         self._expected.clear()
         self._schedule_recheck(now)
+        for listener in self._listeners:
+            listener(dirty)
 
     def _translate(self, ref: ObjectRef, lookups: StoreLookups, now: datetime) -> Translation | None:
         lb = cast("LoadBalancer | None", self._store.get(ref))

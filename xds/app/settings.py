@@ -14,6 +14,7 @@ OFF = "off"
 VerifyWithoutCa: TypeAlias = Literal["plain", "fail-closed"]
 Eds: TypeAlias = Literal["ads", "separate"]
 EdsApi: TypeAlias = Literal["delta", "sotw"]
+ListenerPorts: TypeAlias = Literal["recorded", "spec"]
 LogFormat: TypeAlias = Literal["auto", "human", "json"]
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
 
@@ -24,7 +25,11 @@ class ServeSettings:
 
     The objects come from ``manifests``, or with ``kubernetes`` from the management cluster's API. That is found by
     ``kubeconfig`` and ``context`` where they are given, else as a pod or as kubectl finds it; of its namespaces those named
-    ``namespaces`` count, or those whose labels match ``namespace_selector``, or all. ``ops_address``: where `/healthz`,
+    ``namespaces`` count, or those whose labels match ``namespace_selector``, or all. With ``read_only`` nothing is written there.
+    ``listener_ports``: where Envoy listens: on the ports that the status records, or on those of the spec; the former with
+    ``kubernetes`` and the latter without, where it is None. ``services``: whether each LoadBalancer of type LoadBalancer gets a
+    Service before Envoy. ``patience``: seconds after which the condition Programmed says that no Envoy answers. ``own_namespace``
+    and ``replica`` say where the program runs and which of its replicas this is; found out where they are None. ``ops_address``: where `/healthz`,
     `/readyz` and `/metrics` are; ``OFF`` for nowhere. ``verify_without_ca``: what policy Verify without a ``caSecretRef`` yields: plain TCP as the reference documents, or a
     cluster that fails closed. ``eds``: where Envoy asks for endpoints: on the aggregated stream, or on a stream of its own
     for each cluster, which then speaks ``eds_api``. ``listener_address``: what Envoy's listeners bind. ``linger``: seconds
@@ -38,6 +43,12 @@ class ServeSettings:
     context: str | None = None
     namespaces: tuple[str, ...] = ()
     namespace_selector: str = ""
+    read_only: bool = False
+    listener_ports: ListenerPorts | None = None
+    services: bool = True
+    patience: float = 60.0
+    own_namespace: str | None = None
+    replica: str | None = None
     xds_address: str = DEFAULT_XDS_ADDRESS
     ops_address: str = DEFAULT_OPS_ADDRESS
     verify_without_ca: VerifyWithoutCa = "plain"

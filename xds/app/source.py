@@ -5,14 +5,28 @@ The Kubernetes client takes seconds to import: nobody who serves folders waits f
 """
 
 import asyncio
+import re
+import secrets
+import socket
 from collections.abc import Mapping
-from typing import Protocol
+from pathlib import Path
+from typing import NamedTuple, Protocol
 
 from kube.informer.status import InformerStatus
 from kube.informer.store import Store
 from kube.sources.manifests import ManifestSource
 from xds.app.errors import UserError
+from xds.app.pipeline import Pipeline
 from xds.app.settings import ServeSettings
+from xds.protocol import Delivery
+from xds.snapshot import SnapshotCache
+
+
+class Identity(NamedTuple):
+    """Who this replica is: the namespace that it runs in, and a name that no other replica has."""
+
+    namespace: str
+    name: str
 
 
 class Source(Protocol):
@@ -38,6 +52,29 @@ class Source(Protocol):
 
     async def close(self) -> None:
         """End what `open` began."""
+        ...
+
+    def writing(
+        self, store: Store, cache: SnapshotCache, pipeline: Pipeline, delivery: Delivery
+    ) -> "Background | None":
+        """Return what writes back to where the objects come from, None where nothing is to be written."""
+        ...
+
+
+class Background(Protocol):
+    """What runs beside the source."""
+
+    @property
+    def informers(self) -> tuple[InformerStatus, ...]:
+        """How its own informers are."""
+        ...
+
+    async def run(self) -> None:
+        """Do it until cancelled."""
+        ...
+
+    async def close(self) -> None:
+        """End it, after `run` was cancelled and before the source is closed."""
         ...
 
 
@@ -73,6 +110,16 @@ class Folders:
 
     async def close(self) -> None:
         """Nothing is open."""
+
+    def writing(
+        self,
+        store: Store,  # noqa: ARG002
+        cache: SnapshotCache,  # noqa: ARG002
+        pipeline: Pipeline,  # noqa: ARG002
+        delivery: Delivery,  # noqa: ARG002
+    ) -> None:
+        """Nothing is written into folders."""
+        return
 
 
 class Cluster:
@@ -122,3 +169,36 @@ class Cluster:
     async def close(self) -> None:
         """End the connections."""
         await self._api.__aexit__(None, None, None)
+
+    def writing(
+        self, store: Store, cache: SnapshotCache, pipeline: Pipeline, delivery: Delivery
+    ) -> Background | None:
+        """Return what writes listener ports, conditions and Services, unless this one only reads."""
+        from xds.app.writing import Writing  # noqa: PLC0415 — as above
+
+        settings = self._settings
+        if settings.read_only:
+            return None
+        return Writing(
+            self._api,
+            store,
+            cache,
+            pipeline,
+            delivery,
+            identity=identity(settings),
+            removals=self._source.removals,
+            namespaces=settings.namespaces,
+            services=settings.services,
+            patience=settings.patience,
+        )
+
+
+def identity(settings: ServeSettings) -> Identity:
+    """Return which replica this is, and in which namespace: as told, as Kubernetes tells a pod, or made up."""
+    token = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+    namespace = settings.own_namespace or (token.read_text().strip() if token.is_file() else "default")
+    # A name is not enough: a pod that is restarted has the one of before, whose lease may still be believed.
+    host = (
+        settings.replica or re.sub(r"[^a-z0-9-]", "-", socket.gethostname().lower()).strip("-") or "replica"
+    )
+    return Identity(namespace, f"{host[:50]}-{secrets.token_hex(4)}")

@@ -14,10 +14,11 @@ from xds.translate.model import (
     PortSummary,
     Translation,
 )
-from xds.translate.ports import PortTable, recorded_ports, spec_ports
+from xds.translate.ports import PORT_NOT_ALLOCATED, PortTable, Wants, recorded_ports, spec_ports
 from xds.translate.translation import translate
 
 __all__ = [
+    "PORT_NOT_ALLOCATED",
     "CaBundle",
     "Finding",
     "ListenerPorts",
@@ -27,6 +28,7 @@ __all__ = [
     "PortSummary",
     "PortTable",
     "Translation",
+    "Wants",
     "conditions",
     "parse_bundle",
     "recorded_ports",

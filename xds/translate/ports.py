@@ -20,6 +20,9 @@ ENVOYS_OWN: Final = range(19000, 20000)
 
 _HIGHEST: Final = 65535
 
+PORT_NOT_ALLOCATED: Final = "PortNotAllocated"
+"""Reason: no listener port is recorded yet."""
+
 _Listen: TypeAlias = tuple[str, int]
 """Protocol and port: what two listeners of one Envoy cannot share. TCP 53 and UDP 53 are two things."""
 
@@ -124,7 +127,7 @@ def recorded_ports(lb: LoadBalancer) -> Wants:
         target = lb.status.service.ports[found].target_port if found is not None else 0
         if found is None or not isinstance(target, int) or not 0 < target <= _HIGHEST:
             return PortRefusal(
-                reason="PortNotAllocated",
+                reason=PORT_NOT_ALLOCATED,
                 message=f"spec.ports[{index}] ({described(port)}) has no listener port in status.service.ports yet; the"
                 " leader records one, or KubeLB's own manager where this one only reads",
                 path="status.service.ports",

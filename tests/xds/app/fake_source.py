@@ -46,6 +46,9 @@ class FakeSource:
         """Do nothing, until the test lets it break."""
         await self.breaks
 
+    def writing(self, *_: object) -> None:
+        """Nothing is written."""
+
     async def close(self) -> None:
         """Tell the test."""
         self.ended.set()

@@ -72,6 +72,56 @@ def serve(
             show_default="all namespaces",
         ),
     ] = DEFAULTS.namespace_selector,
+    read_only: Annotated[
+        bool,
+        typer.Option(
+            "--read-only",
+            envvar="KUBELB_XDS_READ_ONLY",
+            help="Write nothing into the cluster: beside KubeLB's own manager, whose listener ports are taken.",
+        ),
+    ] = DEFAULTS.read_only,
+    listener_ports: Annotated[
+        settings.ListenerPorts | None,
+        typer.Option(
+            envvar="KUBELB_XDS_LISTENER_PORTS",
+            help="On which ports Envoys listen: those recorded in status.service.ports, or those of spec.ports.",
+            show_default="recorded with --kubernetes, spec with --manifests",
+        ),
+    ] = DEFAULTS.listener_ports,
+    services: Annotated[
+        bool,
+        typer.Option(
+            envvar="KUBELB_XDS_SERVICES",
+            help="Whether each LoadBalancer of type LoadBalancer gets a Service before the tenant's Envoys.",
+        ),
+    ] = DEFAULTS.services,
+    patience: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS",
+            envvar="KUBELB_XDS_PATIENCE",
+            min=1,
+            help="After how long the condition Programmed says that no Envoy is connected, or that one does not answer.",
+        ),
+    ] = DEFAULTS.patience,
+    own_namespace: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            envvar=["KUBELB_XDS_OWN_NAMESPACE", "POD_NAMESPACE"],
+            help="Where the replicas keep their lease and their reports.",
+            show_default="the pod's own, else default",
+        ),
+    ] = DEFAULTS.own_namespace,
+    replica: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            envvar=["KUBELB_XDS_REPLICA", "POD_NAME"],
+            help="What this replica is called in the lease.",
+            show_default="the host's name",
+        ),
+    ] = DEFAULTS.replica,
     xds_address: Annotated[
         str,
         typer.Option(
@@ -225,6 +275,7 @@ def serve(
             "--context": bool(context),
             "--namespace": bool(namespaces),
             "--namespace-selector": bool(namespace_selector),
+            "--read-only": read_only,
         },
     )
     if xds_address == ops_address and listen_address(xds_address).port:
@@ -249,6 +300,12 @@ def serve(
             context=context,
             namespaces=tuple(dict.fromkeys(namespaces or ())),
             namespace_selector=namespace_selector,
+            read_only=read_only,
+            listener_ports=listener_ports,
+            services=services,
+            patience=patience,
+            own_namespace=own_namespace,
+            replica=replica,
             xds_address=xds_address,
             ops_address=ops_address,
             verify_without_ca=verify_without_ca,
