@@ -60,7 +60,7 @@ def _verify(
     if secret is None:
         return _fail_closed(
             RESOLVED_REFS,
-            "CASecretNotFound",
+            "InvalidCACertificateRef",
             f"failed to get CA secret: {_CA_SECRET_NAME} names {quoted(ref.name)}, and namespace {namespace} has no "
             f"valid Secret of that name; create it there with the CA's PEM under 'ca.crt'; {_REFUSED}",
             path=_CA_SECRET_NAME,
@@ -69,7 +69,7 @@ def _verify(
     if secret.ca_crt is None:
         return _fail_closed(
             RESOLVED_REFS,
-            "CACertificateMissing",
+            "InvalidCACertificateRef",
             f"secret {ref.name} missing 'ca.crt' key: Secret {namespace}/{ref.name} has to hold the CA's PEM under "
             f"that key (kubectl create secret generic {ref.name} --from-file=ca.crt=<path>); {_REFUSED}",
             path=_CA_SECRET_NAME,

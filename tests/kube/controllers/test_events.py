@@ -109,10 +109,10 @@ async def test_a_repetition_raises_the_count() -> None:
     server = Server()
     async with server.running() as events:
         for times in range(1, 4):
-            assert events.warn(LB, "uid", "CASecretNotFound", "no Secret")
+            assert events.warn(LB, "uid", "InvalidCACertificateRef", "no Secret")
             await server.until_written(events, times)
             server.now += 60
-        events.warn(LB, "uid", "CASecretNotFound", "another Secret")
+        events.warn(LB, "uid", "InvalidCACertificateRef", "another Secret")
         await server.until_written(events, 4)
     assert server.methods == ["POST", "PATCH", "PATCH", "POST"]
     assert server.counts == [3, 1]
@@ -121,7 +121,7 @@ async def test_a_repetition_raises_the_count() -> None:
         "2026-07-01T12:00:00Z",
         "2026-07-01T12:02:00Z",
     )
-    assert (first["type"], first["reason"], first["message"]) == ("Warning", "CASecretNotFound", "no Secret")
+    assert (first["type"], first["reason"], first["message"]) == ("Warning", "InvalidCACertificateRef", "no Secret")
     assert first["involvedObject"]["uid"] == "uid"
 
 

@@ -49,14 +49,14 @@ async def test_created_repeated_and_bounded(
     ref, uid = ObjectRef("LoadBalancer", namespace, "web"), created["metadata"]["uid"]
     async with admin.watch("v1", "Event", namespace, resourceVersion="0") as watched, asyncio.timeout(BOUND):
         async with running(config) as events:
-            events.warn(ref, uid, "CASecretNotFound", "failed to get CA secret")
+            events.warn(ref, uid, "InvalidCACertificateRef", "failed to get CA secret")
             first = (await anext(watched))["object"]
             assert (first["count"], first["type"]) == (1, "Warning")
-            events.warn(ref, uid, "CASecretNotFound", "failed to get CA secret")
+            events.warn(ref, uid, "InvalidCACertificateRef", "failed to get CA secret")
             second = (await anext(watched))["object"]
             assert (second["count"], second["metadata"]["name"]) == (2, first["metadata"]["name"])
         async with running(config, "two") as events:
-            events.warn(ref, uid, "CASecretNotFound", "failed to get CA secret")
+            events.warn(ref, uid, "InvalidCACertificateRef", "failed to get CA secret")
             third = (await anext(watched))["object"]
             assert third["count"] == 3
             for index in range(100):
@@ -80,7 +80,7 @@ async def test_kubectl_shows_them(
         admin.watch("v1", "Event", namespace, resourceVersion="0") as watched,
     ):
         ref = ObjectRef("LoadBalancer", namespace, "web")
-        events.warn(ref, created["metadata"]["uid"], "CASecretNotFound", "failed to get CA secret")
+        events.warn(ref, created["metadata"]["uid"], "InvalidCACertificateRef", "failed to get CA secret")
         async with asyncio.timeout(BOUND):
             await anext(watched)
     kubectl = await asyncio.create_subprocess_exec(
@@ -94,7 +94,7 @@ async def test_kubectl_shows_them(
     )
     async with asyncio.timeout(BOUND):
         shown, _ = await kubectl.communicate()
-    (line,) = [line for line in shown.decode().splitlines() if "CASecretNotFound" in line]
+    (line,) = [line for line in shown.decode().splitlines() if "InvalidCACertificateRef" in line]
     assert line.split()[0] == "Warning"
     assert "kubelb-xds" in line
     assert line.endswith("failed to get CA secret")

@@ -83,7 +83,7 @@ def test_a_table_fits_a_narrow_terminal(shown: Shown) -> None:
     text = shown(loadbalancer("a" * 250, tls=verify("b" * 250)), width=80)
     table = text.partition("error: ")[0]
     assert max(map(len, table.splitlines())) <= 80
-    assert "CASecretNotFound" in table
+    assert "InvalidCACertificateRef" in table
 
 
 def test_each_tenant_has_a_table(shown: Shown) -> None:

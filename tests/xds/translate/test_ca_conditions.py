@@ -5,7 +5,7 @@ from xds.translate.findings import ACCEPTED, CA_CERTIFICATE_EXPIRING, RESOLVED_R
 
 WARNING = Finding("warning", RESOLVED_REFS, "CACertificateExpired", "CN=old expired")
 ERROR = Finding("error", RESOLVED_REFS, "InvalidCACertificateRef", "ca.crt is empty")
-OTHER_ERROR = Finding("error", RESOLVED_REFS, "CASecretNotFound", "failed to get CA secret")
+OTHER_ERROR = Finding("error", RESOLVED_REFS, "InvalidCACertificateRef", "failed to get CA secret")
 EXPIRING = Finding("warning", CA_CERTIFICATE_EXPIRING, "CRLExpiring", "the CRL expires")
 REFUSED = Finding("error", ACCEPTED, "UnknownUpstreamTLSPolicy", "policy is wrong", "spec.upstreamTLS.policy")
 

@@ -33,14 +33,14 @@ class Broken(NamedTuple):
 SECRET_NAME = "spec.upstreamTLS.caSecretRef.name"
 FAIL_CLOSED = {
     "secret missing": Broken(
-        "Verify", "ca", (), "ResolvedRefs", "CASecretNotFound", SECRET_NAME, "failed to get CA secret"
+        "Verify", "ca", (), "ResolvedRefs", "InvalidCACertificateRef", SECRET_NAME, "failed to get CA secret"
     ),
     "secret of another namespace": Broken(
         "Verify",
         "ca",
         (secret("ca", CA, namespace="tenant-b"),),
         "ResolvedRefs",
-        "CASecretNotFound",
+        "InvalidCACertificateRef",
         SECRET_NAME,
         'failed to get CA secret: spec.upstreamTLS.caSecretRef.name names "ca", and namespace tenant-a has no',
     ),
@@ -49,7 +49,7 @@ FAIL_CLOSED = {
         "ca",
         (secret("ca", None),),
         "ResolvedRefs",
-        "CACertificateMissing",
+        "InvalidCACertificateRef",
         SECRET_NAME,
         "secret ca missing 'ca.crt' key",
     ),
