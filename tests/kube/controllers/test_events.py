@@ -121,7 +121,11 @@ async def test_a_repetition_raises_the_count() -> None:
         "2026-07-01T12:00:00Z",
         "2026-07-01T12:02:00Z",
     )
-    assert (first["type"], first["reason"], first["message"]) == ("Warning", "InvalidCACertificateRef", "no Secret")
+    assert (first["type"], first["reason"], first["message"]) == (
+        "Warning",
+        "InvalidCACertificateRef",
+        "no Secret",
+    )
     assert first["involvedObject"]["uid"] == "uid"
 
 
