@@ -18,12 +18,24 @@ TENANT: Final = "tenant-primary"
 """The tenant of manifests; on an API server each world has a namespace of its own."""
 GROUP: Final = "kubelb.k8c.io"
 KINDS: Final = ((f"{GROUP}/v1alpha1", "LoadBalancer"), (f"{GROUP}/v1alpha1", "Addresses"), ("v1", "Secret"))
+WRITTEN: Final = (("v1", "Service"), ("v1", "ConfigMap"), ("coordination.k8s.io/v1", "Lease"))
+"""Kinds that the program writes."""
 RULES: Final[list[Object]] = [
     {"apiGroups": [GROUP], "resources": ["loadbalancers"], "verbs": ["list", "watch"]},
     {"apiGroups": [GROUP], "resources": ["addresses"], "verbs": ["list", "watch"]},
     {"apiGroups": [""], "resources": ["secrets"], "verbs": ["list", "watch"]},
 ]
-"""All that the program needs to be allowed."""
+"""All that the program needs to be allowed while it only reads."""
+WRITES: Final[list[Object]] = [
+    {"apiGroups": [GROUP], "resources": ["loadbalancers"], "verbs": ["get", "patch"]},
+    {"apiGroups": [GROUP], "resources": ["loadbalancers/status"], "verbs": ["patch"]},
+    {"apiGroups": [GROUP], "resources": ["loadbalancers/finalizers"], "verbs": ["update"]},
+    {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list", "watch", "create", "patch", "delete"]},
+    {"apiGroups": [""], "resources": ["services"], "verbs": ["get", "list", "watch", "create", "patch", "delete"]},
+    {"apiGroups": [""], "resources": ["events"], "verbs": ["get", "create", "patch"]},
+    {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "patch"]},
+]
+"""What it needs beside that to write back, its own namespace being the tenant's."""
 
 
 def in_namespace(document: Manifest, namespace: str) -> Object:
@@ -75,17 +87,18 @@ class Files:
 
 
 class ApiObjects:
-    """A namespace's objects, as `Objects`. ``kubeconfig`` is what the control plane has."""
+    """A namespace's objects, as `Objects`. ``kubeconfig`` is what the control plane has.
 
-    def __init__(self, client: ApiClient, namespace: str, kubeconfig: Path) -> None:
+    It only reads, unless it ``writes``: then it does so in this namespace alone, where its lease is too.
+    """
+
+    def __init__(self, client: ApiClient, namespace: str, kubeconfig: Path, *, writes: bool = False) -> None:
         self.client = client
         self.tenant = namespace
-        self.settings: Mapping[str, Any] = {
-            "kubernetes": True,
-            "kubeconfig": kubeconfig,
-            "read_only": True,
-            "listener_ports": "spec",
-        }
+        how: Mapping[str, Any] = {"read_only": True, "listener_ports": "spec"}
+        if writes:
+            how = {"namespaces": (namespace,), "own_namespace": namespace}
+        self.settings: Mapping[str, Any] = {"kubernetes": True, "kubeconfig": kubeconfig, **how}
         self._files: dict[str, dict[tuple[str, str], Object]] = {}
 
     async def put(self, file: str, *documents: Manifest) -> float:
@@ -107,9 +120,13 @@ class ApiObjects:
         return moment
 
     async def clear(self) -> None:
-        """Delete everything, whoever wrote it."""
-        for api_version, kind in KINDS:
+        """Delete everything, whoever wrote it, and whatever a finalizer keeps."""
+        for api_version, kind in (*KINDS, *WRITTEN):
             await self.client.clear(api_version, kind, self.tenant)
+        api_version, kind = KINDS[0]
+        for kept in (await self.client.list(api_version, kind, self.tenant))["items"]:
+            thing = {"apiVersion": api_version, "kind": kind, "metadata": kept["metadata"]}
+            await self.client.patch(thing, {"metadata": {"finalizers": None}})
 
 
 @asynccontextmanager
@@ -119,11 +136,16 @@ async def files(directory: Path) -> AsyncIterator[Objects]:
 
 
 @asynccontextmanager
-async def api_objects(server: ApiServer, directory: Path) -> AsyncIterator[ApiObjects]:
-    """Yield an empty namespace, of which the control plane may see what it needs and no more."""
+async def api_objects(
+    server: ApiServer, directory: Path, *, writes: bool = False
+) -> AsyncIterator[ApiObjects]:
+    """Yield an empty namespace, of which the control plane may see what it needs and no more; with ``writes`` write, too."""
     identity = server.identity()
     await server.allow(identity, RULES)
     async with server.client() as client:
-        built = ApiObjects(client, await server.namespace(), server.kubeconfig(directory, identity))
+        namespace = await server.namespace()
+        if writes:
+            await server.allow(identity, WRITES, namespace)
+        built = ApiObjects(client, namespace, server.kubeconfig(directory, identity), writes=writes)
         yield built
         await built.clear()

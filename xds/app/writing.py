@@ -24,7 +24,7 @@ from kube.controllers.port_controller import ContendedError, NotLeadingError, Po
 from kube.controllers.programmed import PROGRAMMED, Programmed
 from kube.controllers.report_reader import Reader
 from kube.controllers.reports import REPORTS, SELECTOR, Publisher
-from kube.controllers.services import Exposed
+from kube.controllers.services import AssignedPort, Exposed
 from kube.controllers.statuses import Desired, Statuses
 from kube.controllers.writer import Writer
 from kube.informer.informer import Informer
@@ -272,8 +272,8 @@ class Writing:
         allocation, exposed = self._allocations.get(lb.ref), self._exposures.get(lb.ref)
         translation = self._pipeline.translations.get(lb.ref)
         ports = allocation.ports if allocation else None
-        if ports is not None and exposed is not None:
-            ports = exposed.complete(ports)
+        if ports is not None:
+            ports = (exposed or _recorded(lb)).complete(ports)
         if allocation is None or translation is None:
             return Desired(ports=ports)
         findings = [finding for finding in translation.findings if finding.reason != PORT_NOT_ALLOCATED]
@@ -295,6 +295,16 @@ class Writing:
             warns = condition.type == CA_CERTIFICATE_EXPIRING or condition.status == "False"
             if warns:
                 self._events.warn(lb.ref, lb.metadata.uid, condition.reason, condition.message)
+
+
+def _recorded(lb: LoadBalancer) -> Exposed:
+    """Return what the status says that the Service added to its ports: it stays until the Service is known."""
+    return Exposed(
+        ports={
+            (port.port, port.protocol): AssignedPort(port.node_port, port.app_protocol)
+            for port in lb.status.service.ports
+        }
+    )
 
 
 class _Hearing:
