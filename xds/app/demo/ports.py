@@ -19,8 +19,8 @@ LOOPBACK = "127.0.0.1"
 _EVERYWHERE = "0.0.0.0"  # noqa: S104  # Envoy's listeners bind it: a port is free only when it is free on every address
 
 _FIRST = 10000
-_ENVOYS_OWN = range(19000, 20000)
-"""Ports that KubeLB leaves to Envoy's own use."""
+_SPOKEN_FOR = range(18000, 22000)
+"""Ports that the examples name, for the control plane, for Envoy, for its listeners and for backends."""
 _EPHEMERAL_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _EPHEMERAL_DEFAULT = 49152
 """IANA's first dynamic port (RFC 6335), where the kernel does not tell."""
@@ -48,7 +48,7 @@ def _candidates() -> Iterator[int]:
     for _ in range(_TRIES):
         if end - _FIRST < _FEWEST:
             yield 0
-        elif (port := _FIRST + secrets.randbelow((end - _FIRST) // of) * of + index) not in _ENVOYS_OWN:
+        elif (port := _FIRST + secrets.randbelow((end - _FIRST) // of) * of + index) not in _SPOKEN_FOR:
             yield port
 
 
