@@ -110,8 +110,7 @@ def secret(number: int, pem: str) -> Object:
 async def served(kubeconfig: Path) -> AsyncIterator[tuple[Serving, int, float, Cost]]:
     """Run the control plane until it has synced; yields it, its port, the seconds that took, and what it cost."""
     began = time.monotonic()
-    only_reads = ("--read-only", "--listener-ports", "spec")
-    async with serving(("--kubernetes", *only_reads, "--kubeconfig", str(kubeconfig))) as process:
+    async with serving(("--kubernetes", "--kubeconfig", str(kubeconfig))) as process:
         port = int((await process.logged("serving xDS"))["address"].rpartition(":")[2])
         await process.logged("synced")
         seconds = time.monotonic() - began

@@ -187,6 +187,15 @@ class Exposure:
             for ref in tuple(self._invalid()):
                 self._put(ref, self._release_invalid, of="finalizer")
 
+    def is_undecided(self, ref: ObjectRef) -> bool:
+        """Return whether it is yet to be seen if the API server takes the Service of a LoadBalancer.
+
+        Once that is seen, `report` hears of it, though nothing else is different.
+        """
+        if not self._enabled:
+            return False
+        return ref not in self._told or (ref in self._unsettled and ref not in self._refusals)
+
     # What its owner tells
 
     def want(self, lb: LoadBalancer, ports: Sequence[StatusPort]) -> None:
@@ -261,13 +270,15 @@ class Exposure:
         if ref not in self._known:
             return
         try:
+            settles = False
             if self._step(ref) in _IDLE:
+                settles = ref in self._unsettled
                 self._unsettled.discard(ref)
                 self._refusals.pop(ref, None)
             else:
                 self._unsettled.add(ref)
                 self._put(ref, self._converge)
-            self._tell(ref)
+            self._tell(ref, again=settles)
         except Exception:
             log.exception("Service not looked after: this is a fault of the program", object=str(ref))
 
@@ -289,13 +300,13 @@ class Exposure:
         service = self._services.get(_service_ref(ref))
         return next_step(known.loadbalancer, known.wanted, service, enabled=self._enabled)
 
-    def _tell(self, ref: ObjectRef) -> None:
+    def _tell(self, ref: ObjectRef, *, again: bool = False) -> None:
         if not self._enabled:
             return
         exposed = exposed_by(self._known[ref].loadbalancer, self._services.get(_service_ref(ref)))
         if ref in self._refusals:
             exposed = exposed._replace(refusal=self._refusals[ref])
-        if self._told.get(ref) != exposed:
+        if again or self._told.get(ref) != exposed:
             self._told[ref] = exposed
             self._report(ref, exposed)
 

@@ -12,9 +12,6 @@ from xds.app.bootstrap import Api
 
 __all__ = ["envoy_binary", "free_port"]
 
-PATIENCE = 2.0
-"""Seconds after which the condition Programmed says that no Envoy answers."""
-
 
 @pytest.fixture(params=["sotw", "delta"])
 def api(request: pytest.FixtureRequest) -> Api:
@@ -60,23 +57,4 @@ async def on_kubernetes(
 ) -> AsyncIterator[World]:
     """Yield a control plane over the shared API server, and an Envoy connected to it."""
     async with world(tmp_path, "delta", free_port(), in_cluster) as built:
-        yield built
-
-
-@pytest.fixture
-async def writable(api_server: ApiServer, tmp_path: Path) -> AsyncIterator[ApiObjects]:
-    """Yield the objects of a namespace into which the control plane is to write, none yet."""
-    async with api_objects(api_server, tmp_path, writes=True) as objects:
-        yield objects
-
-
-@pytest.fixture
-async def written_back(
-    tmp_path: Path,
-    writable: ApiObjects,
-    free_port: Callable[..., int],
-    envoy_binary: Path,  # noqa: ARG001 — fail early
-) -> AsyncIterator[World]:
-    """Yield a control plane that writes back after a patience of seconds, and an Envoy connected to it."""
-    async with world(tmp_path, "delta", free_port(), writable, patience=PATIENCE) as built:
         yield built

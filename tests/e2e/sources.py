@@ -18,24 +18,12 @@ TENANT: Final = "tenant-primary"
 """The tenant of manifests; on an API server each world has a namespace of its own."""
 GROUP: Final = "kubelb.k8c.io"
 KINDS: Final = ((f"{GROUP}/v1alpha1", "LoadBalancer"), (f"{GROUP}/v1alpha1", "Addresses"), ("v1", "Secret"))
-WRITTEN: Final = (("v1", "Service"), ("v1", "ConfigMap"), ("coordination.k8s.io/v1", "Lease"))
-"""Kinds that the program writes."""
 RULES: Final[list[Object]] = [
     {"apiGroups": [GROUP], "resources": ["loadbalancers"], "verbs": ["list", "watch"]},
     {"apiGroups": [GROUP], "resources": ["addresses"], "verbs": ["list", "watch"]},
     {"apiGroups": [""], "resources": ["secrets"], "verbs": ["list", "watch"]},
 ]
-"""All that the program needs to be allowed while it only reads."""
-WRITES: Final[list[Object]] = [
-    {"apiGroups": [GROUP], "resources": ["loadbalancers"], "verbs": ["get", "patch"]},
-    {"apiGroups": [GROUP], "resources": ["loadbalancers/status"], "verbs": ["patch"]},
-    {"apiGroups": [GROUP], "resources": ["loadbalancers/finalizers"], "verbs": ["update"]},
-    {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list", "watch", "create", "patch", "delete"]},
-    {"apiGroups": [""], "resources": ["services"], "verbs": ["get", "list", "watch", "create", "patch", "delete"]},
-    {"apiGroups": [""], "resources": ["events"], "verbs": ["get", "create", "patch"]},
-    {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "patch"]},
-]
-"""What it needs beside that to write back, its own namespace being the tenant's."""
+"""All that the program needs to be allowed."""
 
 
 def in_namespace(document: Manifest, namespace: str) -> Object:
@@ -87,18 +75,12 @@ class Files:
 
 
 class ApiObjects:
-    """A namespace's objects, as `Objects`. ``kubeconfig`` is what the control plane has.
+    """A namespace's objects, as `Objects`. ``kubeconfig`` is what the control plane has."""
 
-    It only reads, unless it ``writes``: then it does so in this namespace alone, where its lease is too.
-    """
-
-    def __init__(self, client: ApiClient, namespace: str, kubeconfig: Path, *, writes: bool = False) -> None:
+    def __init__(self, client: ApiClient, namespace: str, kubeconfig: Path) -> None:
         self.client = client
         self.tenant = namespace
-        how: Mapping[str, Any] = {"read_only": True, "listener_ports": "spec"}
-        if writes:
-            how = {"namespaces": (namespace,), "own_namespace": namespace}
-        self.settings: Mapping[str, Any] = {"kubernetes": True, "kubeconfig": kubeconfig, **how}
+        self.settings: Mapping[str, Any] = {"kubernetes": True, "kubeconfig": kubeconfig}
         self._files: dict[str, dict[tuple[str, str], Object]] = {}
 
     async def put(self, file: str, *documents: Manifest) -> float:
@@ -120,13 +102,9 @@ class ApiObjects:
         return moment
 
     async def clear(self) -> None:
-        """Delete everything, whoever wrote it, and whatever a finalizer keeps."""
-        for api_version, kind in (*KINDS, *WRITTEN):
+        """Delete everything, whoever wrote it."""
+        for api_version, kind in KINDS:
             await self.client.clear(api_version, kind, self.tenant)
-        api_version, kind = KINDS[0]
-        for kept in (await self.client.list(api_version, kind, self.tenant))["items"]:
-            thing = {"apiVersion": api_version, "kind": kind, "metadata": kept["metadata"]}
-            await self.client.patch(thing, {"metadata": {"finalizers": None}})
 
 
 @asynccontextmanager
@@ -136,16 +114,11 @@ async def files(directory: Path) -> AsyncIterator[Objects]:
 
 
 @asynccontextmanager
-async def api_objects(
-    server: ApiServer, directory: Path, *, writes: bool = False
-) -> AsyncIterator[ApiObjects]:
-    """Yield an empty namespace, of which the control plane may see what it needs and no more; with ``writes`` write, too."""
+async def api_objects(server: ApiServer, directory: Path) -> AsyncIterator[ApiObjects]:
+    """Yield an empty namespace, of which the control plane may see what it needs and no more."""
     identity = server.identity()
     await server.allow(identity, RULES)
     async with server.client() as client:
-        namespace = await server.namespace()
-        if writes:
-            await server.allow(identity, WRITES, namespace)
-        built = ApiObjects(client, namespace, server.kubeconfig(directory, identity), writes=writes)
+        built = ApiObjects(client, await server.namespace(), server.kubeconfig(directory, identity))
         yield built
         await built.clear()

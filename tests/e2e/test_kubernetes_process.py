@@ -17,9 +17,6 @@ from xds.app.demo.certificates import Authority
 from xds.app.demo.manifests import secret
 from xds.snapshot.types import CLUSTER
 
-READS = ("--kubernetes", "--read-only", "--listener-ports", "spec")
-"""How to serve a cluster into which nothing is written."""
-
 
 async def logged(server: Serving, event: str, count: int = 1) -> list[dict[str, Any]]:
     """Wait until its log has this many lines whose event begins like this, whatever it said between, and return those lines."""
@@ -72,7 +69,7 @@ async def test_it_serves_with_list_and_watch_alone(in_cluster: ApiObjects) -> No
     tenant, pem = in_cluster.tenant, Authority("ca").pem
     web = loadbalancer("web", 20001, 30443, policy="Verify", ca="backend-ca")
     await in_cluster.put("web", in_namespace(web, tenant), secret(tenant, "backend-ca", pem))
-    async with serving([*READS, "--kubeconfig", str(in_cluster.settings["kubeconfig"])]) as server:
+    async with serving(["--kubernetes", "--kubeconfig", str(in_cluster.settings["kubeconfig"])]) as server:
         await logged(server, "synced")
         await logged(server, "serving ops")
         assert await readiness(server) == (200, "ready\n")
@@ -88,7 +85,7 @@ async def test_it_says_which_right_is_missing(api_server: ApiServer, tmp_path: P
     """Without rights it is not ready and names each that is missing; it goes on once they are given, without a restart."""
     somebody = api_server.identity()
     kubeconfig = api_server.kubeconfig(tmp_path, somebody)
-    async with serving([*READS, "--kubeconfig", str(kubeconfig)]) as server:
+    async with serving(["--kubernetes", "--kubeconfig", str(kubeconfig)]) as server:
         await logged(server, "serving ops")
         interrupted = await logged(server, "informer interrupted", 2)
         assert {line["informer"] for line in interrupted} == {"Addresses", "LoadBalancer"}
@@ -122,7 +119,7 @@ async def test_it_waits_for_an_api_server(
     await in_cluster.put("web", in_namespace(loadbalancer("web", 20001, 30443), tenant))
     kubeconfig = api_server.kubeconfig(tmp_path, server=fault_proxy.url, name="through-the-proxy")
     fault_proxy.refuse()
-    async with serving([*READS, "--kubeconfig", str(kubeconfig)]) as server:
+    async with serving(["--kubernetes", "--kubeconfig", str(kubeconfig)]) as server:
         await logged(server, "serving ops")
         line, *_ = await logged(server, "informer interrupted")
         assert (line["level"], line["reason"]) == ("warning", "unreachable")

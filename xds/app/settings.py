@@ -26,8 +26,8 @@ class ServeSettings:
     The objects come from ``manifests``, or with ``kubernetes`` from the management cluster's API. That is found by
     ``kubeconfig`` and ``context`` where they are given, else as a pod or as kubectl finds it; of its namespaces those named
     ``namespaces`` count, or those whose labels match ``namespace_selector``, or all. With ``read_only`` nothing is written there.
-    ``listener_ports``: where Envoy listens: on the ports that the status records, or on those of the spec; the former with
-    ``kubernetes`` and the latter without, where it is None. ``services``: whether each LoadBalancer of type LoadBalancer gets a
+    ``listener_ports``: where Envoy listens: on the ports that the status records, or on those of the spec; where it
+    is None the former unless ``read_only``. ``services``: whether each LoadBalancer of type LoadBalancer gets a
     Service before Envoy. ``patience``: seconds after which the condition Programmed says that no Envoy answers. ``own_namespace``
     and ``replica`` say where the program runs and which of its replicas this is; found out where they are None. ``ops_address``: where `/healthz`,
     `/readyz` and `/metrics` are; ``OFF`` for nowhere. ``verify_without_ca``: what policy Verify without a ``caSecretRef`` yields: plain TCP as the reference documents, or a
@@ -43,7 +43,7 @@ class ServeSettings:
     context: str | None = None
     namespaces: tuple[str, ...] = ()
     namespace_selector: str = ""
-    read_only: bool = False
+    read_only: bool = True
     listener_ports: ListenerPorts | None = None
     services: bool = True
     patience: float = 60.0

@@ -24,7 +24,7 @@ from kube.controllers.port_controller import ContendedError, NotLeadingError, Po
 from kube.controllers.programmed import PROGRAMMED, Programmed
 from kube.controllers.report_reader import Reader
 from kube.controllers.reports import REPORTS, SELECTOR, Publisher
-from kube.controllers.services import AssignedPort, Exposed
+from kube.controllers.services import NAME_TAKEN, SERVICE_REFUSED, AssignedPort, Exposed
 from kube.controllers.statuses import Desired, Statuses
 from kube.controllers.writer import Writer
 from kube.informer.informer import Informer
@@ -282,11 +282,18 @@ class Writing:
             Finding("error", ACCEPTED, refusal.reason, refusal.message, refusal.path) for refusal in refusals
         ]
         found = conditions(findings, lb.metadata.generation)
+        keep: set[str] = set()
+        if self._exposure.is_undecided(lb.ref) and _speaks_of_service(lb):
+            # After a restart the Service's refusal is not known yet: it is neither taken back nor told anew.
+            found = tuple(condition for condition in found if condition.type != ACCEPTED)
+            keep.add(ACCEPTED)
         programmed = self.programmed.condition(lb.metadata.namespace, lb.metadata.name)
+        if programmed is None:
+            keep.add(PROGRAMMED)
         return Desired(
             ports=ports,
             conditions=(*found, programmed) if programmed else found,
-            keep=frozenset() if programmed else frozenset({PROGRAMMED}),
+            keep=frozenset(keep),
             load_balancer=exposed.load_balancer if exposed else None,
         )
 
@@ -305,6 +312,12 @@ def _recorded(lb: LoadBalancer) -> Exposed:
             for port in lb.status.service.ports
         }
     )
+
+
+def _speaks_of_service(lb: LoadBalancer) -> bool:
+    """Return whether the status says that the Service is refused."""
+    reasons = {condition.reason for condition in lb.status.conditions if condition.type == ACCEPTED}
+    return not reasons.isdisjoint({NAME_TAKEN, SERVICE_REFUSED})
 
 
 class _Hearing:

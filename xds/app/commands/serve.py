@@ -75,9 +75,10 @@ def serve(
     read_only: Annotated[
         bool,
         typer.Option(
-            "--read-only",
+            "--read-only/--write",
             envvar="KUBELB_XDS_READ_ONLY",
-            help="Write nothing into the cluster: beside KubeLB's own manager, whose listener ports are taken.",
+            help="Write nothing into the cluster, or listener ports, conditions, Services and Events. Writing is new: it works,"
+            " and not all of its tests are written yet.",
         ),
     ] = DEFAULTS.read_only,
     listener_ports: Annotated[
@@ -85,14 +86,14 @@ def serve(
         typer.Option(
             envvar="KUBELB_XDS_LISTENER_PORTS",
             help="On which ports Envoys listen: those recorded in status.service.ports, or those of spec.ports.",
-            show_default="recorded with --kubernetes, spec with --manifests",
+            show_default="recorded with --write, else spec",
         ),
     ] = DEFAULTS.listener_ports,
     services: Annotated[
         bool,
         typer.Option(
             envvar="KUBELB_XDS_SERVICES",
-            help="Whether each LoadBalancer of type LoadBalancer gets a Service before the tenant's Envoys.",
+            help="With --write: whether each LoadBalancer of type LoadBalancer gets a Service before the tenant's Envoys.",
         ),
     ] = DEFAULTS.services,
     patience: Annotated[
@@ -275,7 +276,7 @@ def serve(
             "--context": bool(context),
             "--namespace": bool(namespaces),
             "--namespace-selector": bool(namespace_selector),
-            "--read-only": read_only,
+            "--write": not read_only,
         },
     )
     if xds_address == ops_address and listen_address(xds_address).port:
