@@ -1,7 +1,8 @@
 """Make before break: which type may send what, and when, on a stream that carries several.
 
-Clusters and their endpoints go first, listeners and routes once the clusters are ACKed, and what nothing points to any more
-is removed last (rules 29 and 30). Additions and removals of listeners share a response, since a listener may take over the
+Clusters and their endpoints go first, listeners and routes once both are ACKed, and what nothing points to any more is removed
+last (rules 29 and 30). The clusters' ACK alone is not enough: one that was on its way out, and comes back, is active and
+may have lost its endpoints. Additions and removals of listeners share a response, since a listener may take over the
 address of one that goes. Every wait is bounded (rule 31): Envoy withholds the ACK of a cluster that warms for many
 seconds, and nothing else is to wait for that.
 """
@@ -16,7 +17,7 @@ from xds.protocol.type_state import TypeState
 from xds.snapshot.types import CLUSTER, ENDPOINT, LISTENER, ORDER, ROUTE
 
 # What a type's responses wait for, and what its removals wait for besides: the types that have to be done first.
-_AFTER: Final[Mapping[str, tuple[str, ...]]] = {LISTENER: (CLUSTER,), ROUTE: (CLUSTER,)}
+_AFTER: Final[Mapping[str, tuple[str, ...]]] = {LISTENER: (CLUSTER, ENDPOINT), ROUTE: (CLUSTER, ENDPOINT)}
 _REMOVALS_AFTER: Final[Mapping[str, tuple[str, ...]]] = {
     ROUTE: (LISTENER,),
     CLUSTER: (LISTENER, ROUTE),
@@ -29,7 +30,7 @@ class Timing:
     """How long one thing waits for another, in seconds.
 
     ``ack``: the next response of a type for the ACK of the last. Envoy 1.40 applies a second CDS response within 0.15 s
-    while it withholds the first one's ACK. ``listeners``: listeners and routes for the clusters' ACK. ``removals``:
+    while it withholds the first one's ACK. ``listeners``: listeners and routes for the ACK of clusters and endpoints. ``removals``:
     removals for the ACK of what stopped pointing there.
     """
 

@@ -17,9 +17,9 @@ def test_rule_02_nonces_are_unique_across_types(delta: bool) -> None:
     driver = Driver(cluster("a"), endpoints("a"), listener("a"), delta=delta)
     responses = [driver.settled(CLUSTER), driver.settled(ENDPOINT, "a"), driver.settled(LISTENER)]
     for content in (2, 3, 4):
-        responses += driver.change(endpoints("a", content))
-        responses += driver.change(listener("a", content))
-        driver.ack(*responses[-2:])
+        for changed in (endpoints("a", content), listener("a", content)):
+            responses += driver.change(changed)
+            driver.ack(responses[-1])
     nonces = [response.nonce for response in responses]
     assert len(set(nonces)) == len(nonces) == 9
 

@@ -47,9 +47,17 @@ def test_rule_29_additions_go_clusters_endpoints_listeners_routes(delta: bool) -
         driver.request(type_url, "a")
     driver.state.attach(snapshot)
     first = driver.poll()
-    then = driver.ack(first[0])
+    then = driver.ack(*first[:2])
     assert types(first) == [CLUSTER, ENDPOINT, SECRET, other]
     assert types(then) == [LISTENER, ROUTE]
+
+
+def test_rule_29_listeners_wait_for_the_endpoints_ack(delta: bool) -> None:
+    """A cluster may be active and have no endpoints yet, as one that came back has: its listener waits for them as well."""
+    driver = envoy(*lb("a"), delta=delta, endpoints_of="ab")
+    clusters, assignments = driver.change(*lb("b"))
+    assert driver.ack(clusters) == []
+    assert types(driver.ack(assignments)) == [LISTENER]
 
 
 def test_rule_29_listeners_wait_for_the_clusters_ack(delta: bool) -> None:
@@ -322,8 +330,8 @@ def test_rule_31_a_removal_that_was_forgotten_leaves_no_old_wait(delta: bool) ->
     """After a removal that came to nothing the next one waits its own time."""
     driver = envoy(*lb("a"), *lb("b"), delta=delta, endpoints_of="ab")
     listeners = only(driver.change(remove=gone("b")))
-    driver.change(*lb("b"))
-    driver.ack(listeners)
+    again = driver.change(*lb("b"))
+    driver.ack(listeners, *again)
     driver.ack(*driver.wait())
     driver.now += AGES
     assert types(driver.change(remove=gone("b"))) == [LISTENER]
