@@ -115,10 +115,12 @@ class ControlPlane:
         return port
 
     async def _follow(self) -> None:
+        if self.writing is None:
+            await self.source.run()
+            return
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.source.run(), name="source")
-            if self.writing is not None:
-                tasks.create_task(self.writing.run(), name="writing")
+            tasks.create_task(self.writing.run(), name="writing")
 
     def unready(self) -> Mapping[str, str]:
         """Return what is missing before Envoys can be served, and why; nothing is missing when it is ready."""
