@@ -2,9 +2,9 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-# Tests wait more than they work: some more processes than two cores have. JOBS=0 runs them one after the other.
+# Tests wait about as much as they work. JOBS=0 runs them one after the other.
 # pytest ends with 5 where ARGS choose none of the tests.
-JOBS   ?= 3
+JOBS   ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 
 .DEFAULT_GOAL := help

@@ -25,13 +25,14 @@ __all__ = [
     "pytest_runtest_makereport",
 ]
 
-_OF_FIXED_PORTS = (
+_ALONE = (
+    "tests/e2e/test_make_before_break",
     "tests/e2e/test_demo_",
     "tests/e2e/test_golden_served",
     "tests/xds/app/demo/",
     "tests/xds/app/test_bootstrap_envoy",
 )
-"""Tests that need certain ports, as the demo's and the golden files': nothing else is to run meanwhile."""
+"""Tests that need certain ports, as the demo's and the golden files', or the whole machine: nothing else is to run meanwhile."""
 
 _NEEDS = {"kube_programs": "kubernetes", "envoy_binary": "envoy"}
 """The mark of a test that uses a fixture, directly or through others."""
@@ -53,7 +54,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests by what they need, before ``-m`` chooses among them."""
     for item in items:
-        if item.nodeid.startswith(_OF_FIXED_PORTS):
+        if item.nodeid.startswith(_ALONE):
             item.add_marker(pytest.mark.alone)
         module = item.module if isinstance(item, pytest.Function) else None
         if any(getattr(module, name, None) is getattr(command, name) for name in ("run", "serving")):

@@ -1,6 +1,6 @@
 """What deploy/ holds: the real kubectl and API server take all of it, and the program's role allows what it uses and nothing else.
 
-That the program needs all of it is for a test of every rule, which is yet to come to show, which takes each rule away.
+That the program needs all of it is not shown here.
 """
 
 import asyncio
