@@ -1,1 +1,1 @@
-"""Objects as they stand: the store that every source feeds and every consumer listens to."""
+"""Objects as they stand: what lists and watches them at an API server, and the store that every source feeds."""

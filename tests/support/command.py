@@ -17,6 +17,20 @@ WITHIN = 30.0
 
 MAIN = "import sys; from xds.app.cli import main; sys.exit(main())"
 
+SETTINGS = """
+import sys
+import xds.app.serve
+from xds.app.cli import main
+
+def serve(settings):
+    print(settings)
+    return 0
+
+xds.app.serve.serve = serve
+sys.exit(main())
+"""
+"""The command line, which prints the settings in place of serving with them."""
+
 
 def environment(**variables: str) -> dict[str, str]:
     """Return this process's environment without settings of kubelb-xds and without colours, plus these variables.

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from kube.controllers.services import envoy_pods
+from tests.support import command
 from tests.support.kube_api import ApiServer, Identity
 from tests.support.kube_client import ApiClient, Object, RefusedError
 from xds.app.address import HostPort
@@ -190,9 +191,22 @@ async def test_the_trial_of_the_migration_can_write_nothing(kube_programs: Path,
     verbs = {verb for rule in only(things, "ClusterRole")["rules"] for verb in rule["verbs"]}
     assert verbs == {"list", "watch"}
     (container,) = only(things, "Deployment")["spec"]["template"]["spec"]["containers"]
-    env = {entry["name"]: entry.get("value") for entry in container["env"]}
-    assert env["KUBELB_XDS_READ_ONLY"] == "true"
-    assert env["KUBELB_XDS_NAMESPACES"] == PRIMARY
+    env = {entry["name"]: entry.get("value") or "" for entry in container["env"]}
+    assert len(env) == len(container["env"])  # no name twice
+    # What the program makes of it, arguments included: what it is told there would win.
+    done = command.run(*container["args"], code=command.SETTINGS, **env)
+    assert f"namespaces=('{PRIMARY}',)" in done.stdout, done.stderr
+    assert "read_only=True, listener_ports='recorded'" in done.stdout
+
+
+async def test_what_is_deployed_writes(kube_programs: Path) -> None:
+    """Without the overlay the program writes, and takes the listener ports that it recorded."""
+    (container,) = only(await kustomized(kube_programs, DEPLOY), "Deployment")["spec"]["template"]["spec"][
+        "containers"
+    ]
+    env = {entry["name"]: entry.get("value") or "" for entry in container["env"]}
+    done = command.run(*container["args"], code=command.SETTINGS, **env)
+    assert "read_only=False, listener_ports=None" in done.stdout, done.stderr
 
 
 def only(things: list[Object], kind: str) -> Object:

@@ -7,25 +7,14 @@ import pytest
 from kube.client import Access
 from kube.informer.store import Store
 from kube.sources.cluster import Scope
-from tests.support.command import ROOT, run
+from tests.support.command import ROOT, SETTINGS, run
 from xds.app.control_plane import references
 from xds.app.errors import UserError
 from xds.app.settings import ServeSettings
 from xds.app.source import Cluster, Folders, source_of
 
 # Prints the settings that the command line makes.
-SETTINGS = """
-import sys
-import xds.app.serve
-from xds.app.cli import main
 
-def serve(settings):
-    print(settings)
-    return 0
-
-xds.app.serve.serve = serve
-sys.exit(main())
-"""
 LOADED = """
 import asyncio, sys
 from pathlib import Path
