@@ -18,7 +18,7 @@ from tests.support.fault_proxy import FaultProxy
 from tests.support.faults import Request, everything
 from tests.support.kube_api import ApiServer
 from tests.support.kube_client import ApiClient
-from xds.app.demo.waiting import Journal
+from xds.app.demo.waiting import Journal, poll
 
 TENANT = "tenant-a"
 BOUND = 15.0
@@ -230,12 +230,15 @@ async def test_a_report_that_somebody_deletes_is_back(
     ):
         two.has("v1", "a", behind=("a",))
         await one.heard.until(lambda: one.reader.alive == ("two",), within=BOUND, what="a report of two")
-        count = two.publisher.published
         name = {"namespace": namespace, "name": "kubelb-xds-report-two"}
         await admin.delete({"apiVersion": "v1", "kind": "ConfigMap", "metadata": name})
-        await one.heard.until(lambda: two.publisher.published > count, within=BOUND, what="a new report")
-        found = await admin.get({"apiVersion": "v1", "kind": "ConfigMap", "metadata": name})
-        assert found["metadata"]["labels"] == {"kubelb.k8c.io/report": "replica"}
+        found = await poll(
+            lambda: admin.list("v1", "ConfigMap", namespace, fieldSelector=f"metadata.name={name['name']}"),
+            lambda listed: bool(listed["items"]),
+            within=BOUND,
+            what="a new report",
+        )
+        assert found["items"][0]["metadata"]["labels"] == {"kubelb.k8c.io/report": "replica"}
         assert one.reader.alive == ("two",)
 
 
