@@ -16,7 +16,6 @@ import msgspec
 import structlog
 
 from kube.client import APPLY, MERGE_PATCH, ApiError, KubeApi
-from kube.controllers.finalizer import FINALIZER, Finalizer
 from kube.controllers.services import (
     MANAGED_BY,
     Exposed,
@@ -35,7 +34,8 @@ from kube.controllers.services import (
     service_refused,
     wanted_service,
 )
-from kube.controllers.writer import Writer
+from kube.coordination.finalizer import FINALIZER, Finalizer
+from kube.coordination.writer import Writer
 from kube.informer.informer import Informer
 from kube.informer.reflector import Resource
 from kube.informer.removals import Removals
@@ -63,7 +63,7 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger("kube.controll
 
 
 class Leadership(Protocol):
-    """Who says whether this replica may write: `kube.controllers.lease.Election`."""
+    """Who says whether this replica may write: `kube.coordination.lease.Election`."""
 
     @property
     def leading(self) -> bool:

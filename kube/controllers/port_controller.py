@@ -29,7 +29,7 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger("kube.controll
 
 
 class Leadership(Protocol):
-    """Who says whether this replica may write: `kube.controllers.lease.Election`."""
+    """Who says whether this replica may write: `kube.coordination.lease.Election`."""
 
     @property
     def leading(self) -> bool:

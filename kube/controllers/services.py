@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from kube.controllers.finalizer import FINALIZER
+from kube.coordination.finalizer import FINALIZER
 from kube.objects import API_VERSION, LoadBalancer, ObjectMeta, StatusPort
 from kube.objects.service import FIELD_MANAGER, Applied, Owner, Service
 

@@ -16,9 +16,7 @@ import structlog
 
 from kube.client import ApiError, KubeApi, Unreachable
 from kube.controllers.allocation import Allocation
-from kube.controllers.events import Events
 from kube.controllers.exposure import Exposure
-from kube.controllers.lease import Election
 from kube.controllers.ledger import LedgerFullError, LedgerTooNewError
 from kube.controllers.port_controller import ContendedError, NotLeadingError, PortController
 from kube.controllers.programmed import PROGRAMMED, Programmed
@@ -26,7 +24,9 @@ from kube.controllers.report_reader import Reader
 from kube.controllers.reports import REPORTS, SELECTOR, Publisher
 from kube.controllers.services import NAME_TAKEN, SERVICE_REFUSED, AssignedPort, Exposed
 from kube.controllers.statuses import Desired, Statuses
-from kube.controllers.writer import Writer
+from kube.coordination.events import Events
+from kube.coordination.lease import Election
+from kube.coordination.writer import Writer
 from kube.informer.informer import Informer
 from kube.informer.removals import Removals
 from kube.informer.status import InformerStatus
