@@ -45,7 +45,7 @@ def _server_options(settings: ServeSettings) -> ServerOptions:
 
 def _wants(settings: ServeSettings) -> Callable[[LoadBalancer], Wants]:
     """Return what says on which ports Envoy is to listen."""
-    which = settings.listener_ports or ("spec" if settings.read_only else "recorded")
+    which = settings.listener_ports or ("recorded" if settings.kubernetes else "spec")
     return recorded_ports if which == "recorded" else spec_ports
 
 
