@@ -285,11 +285,11 @@ async def _remains(stage: Stage, name: str) -> list[Object]:
 
 
 def _held_by(lease: Object | None, replica: str) -> bool:
-    return bool(lease) and (lease["spec"].get("holderIdentity") or "").startswith(f"{replica}-")
+    return lease is not None and (lease["spec"].get("holderIdentity") or "").startswith(f"{replica}-")
 
 
 def _is_renewed(lease: Object | None) -> bool:
-    return bool(lease) and lease["spec"]["renewTime"] > lease["spec"]["acquireTime"]
+    return lease is not None and lease["spec"]["renewTime"] > lease["spec"]["acquireTime"]
 
 
 def _has_port(thing: Object) -> bool:
