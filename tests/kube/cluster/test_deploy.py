@@ -1,6 +1,6 @@
 """What deploy/ holds: the real kubectl and API server take all of it, and the program's role allows what it uses and nothing else.
 
-That the program needs all of it is not shown here.
+That the program needs all of it, `test_least_privilege` shows.
 """
 
 import asyncio
@@ -59,7 +59,7 @@ AT_HOME = (
     IN_A_TENANT
     | rights("leases", "get patch", "kubelb-xds")
     | rights("leases", "create")
-    | rights("configmaps", "list watch create patch delete")
+    | rights("configmaps", "list watch patch delete")
 )
 
 
