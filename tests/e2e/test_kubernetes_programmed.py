@@ -34,6 +34,11 @@ def is_true_of_newest(lb: Object) -> bool:
     return said.get("status") == "True" and said["observedGeneration"] == lb["metadata"]["generation"]
 
 
+def is_of(generation: int) -> Callable[[Object], bool]:
+    """Return whether it speaks of a generation."""
+    return lambda lb: bool(programmed(lb)["observedGeneration"] == generation)
+
+
 @pytest.fixture
 def xds_port(free_port: FreePort) -> int:
     """Return the control plane's port."""
@@ -156,12 +161,7 @@ async def test_never_true_while_an_envoy_stands_still(cluster: Written, writing:
             await writing.put(
                 "web", loadbalancer("web", 440 + generation, backend.port, policy="Verify", ca="backend-ca")
             )
-            await cluster.stands(
-                "web",
-                lambda lb, to=generation: programmed(lb)["observedGeneration"] == to,
-                what="it",
-                since=mark,
-            )
+            await cluster.stands("web", is_of(generation), what="it", since=mark)
         assert not [lb for lb in cluster.said[mark:] if is_true_of_newest(lb)]
         mark = len(cluster.said)
         writing.envoy.resume()
