@@ -4,27 +4,21 @@ A story is a row of checks. One who lacks a right gets as far as the check that 
 its audit log says so. Everything is a variant's own: tenant, home of the replicas, identity.
 """
 
-import asyncio
 import contextlib
 import json
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import grpc
 import yaml
 
 from tests.support.kube_api import ApiServer, Identity
 from tests.support.kube_client import ApiClient, Object, RefusedError
+from tests.support.replicas import Replica, envoy, replica
 from tests.support.rights import Right, Rule, rights
-from tests.support.xds_client import XdsClient
-from xds.app.control_plane import ControlPlane
 from xds.app.demo.certificates import Authority
-from xds.app.settings import ServeSettings
-from xds.messages import DeltaDiscoveryResponse
-from xds.snapshot.types import CLUSTER, ENDPOINT, LISTENER
 
 GROUP: Final = "kubelb.k8c.io/v1alpha1"
 FINALIZER: Final = "kubelb.k8c.io/cleanup"
@@ -100,6 +94,10 @@ class Stage(NamedTuple):
     kubeconfig: Path
     identity: Identity
 
+    def replica(self, name: str) -> contextlib.AbstractAsyncContextManager[Replica]:
+        """Run a replica."""
+        return replica(name, self.kubeconfig, tenant=self.tenant, home=self.home)
+
 
 async def set_up(server: ApiServer, admin: ApiClient, directory: Path, missing: Right | None) -> Stage:
     """Return a stage for somebody who has every right but one."""
@@ -130,13 +128,13 @@ async def story(stage: Stage) -> AsyncGenerator[Check, None]:
     for thing in (web, kept, nodes):
         await admin.create(thing)
     async with contextlib.AsyncExitStack() as stack:
-        one = await stack.enter_async_context(_replica(stage, "one"))
+        one = await stack.enter_async_context(stage.replica("one"))
         yield Check("the first replica is ready", one.missing, lambda missing: not missing)
         yield Check("it leads", partial(_lease, stage), lambda lease: _held_by(lease, "one"))
         yield Check("its lease is renewed", partial(_lease, stage), _is_renewed)
         yield Check("its report is published", partial(_reports, stage), lambda found: "one" in found)
         yield Check("listener ports are recorded", _look(stage, web), _has_port)
-        await stack.enter_async_context(_envoy(one, tenant))
+        await stack.enter_async_context(envoy(one, tenant))
         programmed = partial(_has, kind="Programmed", status="True")
         yield Check("what every Envoy has ACKed is Programmed", _look(stage, kept), programmed)
         yield Check("a warning is an Event", partial(_count, stage), lambda count: count == 1)
@@ -155,7 +153,7 @@ async def story(stage: Stage) -> AsyncGenerator[Check, None]:
         await admin.create(_addresses(stage))
         yield Check("Addresses that are new resolve", _look(stage, nodes), resolved)
 
-        async with _replica(stage, "two") as two, _envoy(two, tenant, refusing=REFUSAL):
+        async with stage.replica("two") as two, envoy(two, tenant, refusing=REFUSAL):
             refused = partial(_has, kind="Programmed", status="False", text=REFUSAL)
             yield Check(
                 "what the other replica's Envoy refuses is not Programmed", _look(stage, kept), refused
@@ -175,72 +173,6 @@ async def story(stage: Stage) -> AsyncGenerator[Check, None]:
                 partial(_remains, stage, "web"),
                 lambda left: not left,
             )
-
-
-# What plays
-
-
-class Replica(NamedTuple):
-    """One that runs, and the port that it serves on."""
-
-    control_plane: ControlPlane
-    port: int
-
-    async def missing(self) -> Any:
-        """Return what is missing before it is ready."""
-        return self.control_plane.unready()
-
-
-@contextlib.asynccontextmanager
-async def _replica(stage: Stage, name: str) -> AsyncIterator[Replica]:
-    control_plane = ControlPlane(
-        ServeSettings(
-            kubernetes=True,
-            kubeconfig=stage.kubeconfig,
-            namespaces=(stage.tenant,),
-            read_only=False,
-            own_namespace=stage.home,
-            replica=name,
-            xds_address="127.0.0.1:0",
-            drain=0.0,
-        )
-    )
-    stop = asyncio.Event()
-    port = await control_plane.start()
-    running = asyncio.create_task(control_plane.run(stop))
-    try:
-        yield Replica(control_plane, port)
-    finally:
-        stop.set()
-        await running
-        await control_plane.stop()
-
-
-@contextlib.asynccontextmanager
-async def _envoy(replica: Replica, tenant: str, *, refusing: str = "") -> AsyncIterator[None]:
-    """Connect what asks as an Envoy does, and ACKs all that it gets, or NACKs every cluster."""
-    running = asyncio.create_task(_answer(replica, tenant, refusing))
-    try:
-        yield
-    finally:
-        running.cancel()
-        await asyncio.wait([running])
-
-
-async def _answer(replica: Replica, tenant: str, refusing: str) -> None:
-    node = {"id": "envoy", "cluster": tenant}
-    async with XdsClient(replica.port, delta=True, node=node) as client:
-        await client.subscribe(CLUSTER)
-        await client.subscribe(LISTENER)
-        with contextlib.suppress(grpc.aio.AioRpcError):  # the replica ends
-            while (message := await client.call.read()) is not grpc.aio.EOF:
-                response = DeltaDiscoveryResponse.FromString(message)
-                if refusing and response.type_url == CLUSTER:
-                    await client.nack(response, refusing)
-                    continue
-                await client.ack(response)
-                if response.type_url == CLUSTER:
-                    await client.subscribe(ENDPOINT, [resource.name for resource in response.resources])
 
 
 # What is seen

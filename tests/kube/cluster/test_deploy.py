@@ -3,7 +3,6 @@
 That the program needs all of it, `test_least_privilege` shows.
 """
 
-import asyncio
 import shlex
 import shutil
 from pathlib import Path
@@ -16,6 +15,8 @@ from kube.controllers.services import envoy_pods
 from tests.support import command
 from tests.support.kube_api import ApiServer
 from tests.support.kube_client import ApiClient, Object, RefusedError
+from tests.support.kubectl import WITHIN, Kubectl, kustomized, only
+from xds.admin import PATHS
 from xds.app.address import HostPort
 from xds.app.bootstrap import Bootstrap
 from xds.app.demo.waiting import poll
@@ -26,8 +27,6 @@ MIGRATION = DEPLOY.parent / "docs/migration.md"
 OWN = "kubelb-xds"
 """Namespace and ServiceAccount of the program."""
 PRIMARY = "tenant-primary"
-WITHIN = 30.0
-"""Seconds within which kubectl has done what it is told, on a machine that is busy."""
 LEDGER = "kubelb-xds-ports"
 
 
@@ -61,36 +60,6 @@ AT_HOME = (
     | rights("leases", "create")
     | rights("configmaps", "list watch patch delete")
 )
-
-
-class Kubectl:
-    """The real kubectl, as the administrator of a server."""
-
-    def __init__(self, server: ApiServer, directory: Path) -> None:
-        self._command: list[str | Path] = [
-            *(server.programs / "kubectl", "--kubeconfig", server.kubeconfig(directory, name="admin")),
-            *("--cache-dir", directory / "cache"),
-        ]
-
-    async def run(self, *arguments: str | Path) -> str:
-        """Run it to its end, and return what it says."""
-        return await run(*self._command, *arguments)
-
-
-async def run(*command: str | Path) -> str:
-    """Run a program to its end, and return what it says."""
-    process = await asyncio.create_subprocess_exec(
-        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
-    async with asyncio.timeout(WITHIN):
-        stdout, stderr = await process.communicate()
-    assert process.returncode == 0, stderr.decode()
-    return stdout.decode()
-
-
-async def kustomized(programs: Path, folder: Path) -> list[Object]:
-    """Return what ``kubectl kustomize`` makes of a folder."""
-    return [*yaml.safe_load_all(await run(programs / "kubectl", "kustomize", folder))]
 
 
 async def test_every_object_is_accepted(own_api_server: ApiServer, tmp_path: Path) -> None:
@@ -176,6 +145,45 @@ async def test_the_tenant_fits_the_program(kube_programs: Path) -> None:
     assert f"/dev/tcp/{admin['address']}/{admin['port_value']}" in shlex.split(probe[-1])[1]
 
 
+@pytest.mark.parametrize("folder", [DEPLOY, TENANT], ids=["base", "tenant"])
+async def test_pods_outlive_a_node_and_can_write_nothing(kube_programs: Path, folder: Path) -> None:
+    """There are two, on different nodes, one always stays; each is probed, has its resources, no root, and a file system to read."""
+    things = await kustomized(kube_programs, folder)
+    spec = only(things, "Deployment")["spec"]
+    pod, labels = spec["template"]["spec"], spec["template"]["metadata"]["labels"]
+    assert spec["replicas"] == 2
+    assert spec["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
+    budget = only(things, "PodDisruptionBudget")["spec"]
+    assert (budget["minAvailable"], budget["unhealthyPodEvictionPolicy"]) == (1, "AlwaysAllow")
+    assert budget["selector"]["matchLabels"].items() <= labels.items()
+    spread = {each["topologyKey"]: each["labelSelector"] for each in pod["topologySpreadConstraints"]}
+    assert spread["kubernetes.io/hostname"]["matchLabels"].items() <= labels.items()
+    assert pod["securityContext"]["runAsNonRoot"]
+    (container,) = pod["containers"]
+    assert container["securityContext"]["readOnlyRootFilesystem"]
+    assert container["readinessProbe"]
+    assert container["resources"]["requests"].keys() == {"cpu", "memory"}
+    assert "memory" in container["resources"]["limits"]
+
+
+async def test_probes_and_services_meet_the_program(kube_programs: Path) -> None:
+    """Probes ask for pages that there are, on a port that the pod has; both Services select the pods, and lead to ports of theirs."""
+    things = await kustomized(kube_programs, DEPLOY)
+    template = only(things, "Deployment")["spec"]["template"]
+    (container,) = template["spec"]["containers"]
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    env = {entry["name"]: entry.get("value") for entry in container["env"]}
+    assert env["KUBELB_XDS_ADDRESS"] == f"[::]:{ports['xds']}"
+    assert env["KUBELB_XDS_OPS_ADDRESS"] == f"[::]:{ports['ops']}"
+    for probe, page in (("readinessProbe", "/readyz"), ("livenessProbe", "/healthz")):
+        assert container[probe]["httpGet"] == {"path": page, "port": "ops"}
+        assert page in PATHS
+    services = [thing["spec"] for thing in things if thing["kind"] == "Service"]
+    assert {port["targetPort"] for service in services for port in service["ports"]} == ports.keys()
+    for service in services:
+        assert service["selector"].items() <= template["metadata"]["labels"].items()
+
+
 async def test_the_trial_of_the_migration_can_write_nothing(kube_programs: Path, tmp_path: Path) -> None:
     """The overlay in docs/migration.md leaves out the CRDs, starts the program read-only, and lets it list and watch only."""
     text = MIGRATION.read_text(encoding="utf-8")
@@ -207,12 +215,6 @@ async def test_what_is_deployed_writes(kube_programs: Path) -> None:
     env = {entry["name"]: entry.get("value") or "" for entry in container["env"]}
     done = command.run(*container["args"], code=command.SETTINGS, **env)
     assert "read_only=False, listener_ports=None" in done.stdout, done.stderr
-
-
-def only(things: list[Object], kind: str) -> Object:
-    """Return the one object of a kind."""
-    (thing,) = (thing for thing in things if thing["kind"] == kind)
-    return thing
 
 
 async def allowed(client: ApiClient, namespace: str) -> set[Right]:
