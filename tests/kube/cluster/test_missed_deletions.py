@@ -97,25 +97,3 @@ async def test_they_stay_while_another_list_fails(
 async def _fails(follower: Following, failure: str, *, times: int = 1) -> None:
     count = follower.status("Secret").failures.get(failure, 0) + times
     await told(follower, lambda: follower.status("Secret").failures.get(failure, 0) >= count, failure)
-
-
-async def test_the_end_of_the_program_removes_nothing(
-    api_server: ApiServer, admin: ApiClient, namespace: str, tmp_path: Path, fault_proxy: FaultProxy
-) -> None:
-    """What stays because another list fails stays when the source is cancelled, too."""
-    goes = [loadbalancer(namespace), addresses(namespace)]
-    for document in goes:
-        await admin.apply(document)
-    async with following(api_server.kubeconfig(tmp_path, server=fault_proxy.url), namespace) as follower:
-        await watching(follower)
-        fault_proxy.answer(500, when=lists("secrets"))
-        fault_proxy.cut_all()
-        await _fails(follower, "http_500")
-        await _delete_unseen(fault_proxy, admin, goes[0])
-        await _delete_unseen(fault_proxy, admin, goes[1], plural="addresses")
-        await told(
-            follower,
-            lambda: all(follower.status(kind).lists > 1 for kind in ("LoadBalancer", "Addresses")),
-            "another list of both",
-        )
-    assert all(map(follower.is_stored, goes))
