@@ -1,7 +1,4 @@
-"""Replicas of the control plane that write into a cluster, in this process, and stand-ins for the Envoys that connect to them.
-
-What they write is seen in the cluster; a real Envoy is for tests of traffic.
-"""
+"""Replicas of the control plane that write into a cluster, in this process. What they write is seen in the cluster."""
 
 import asyncio
 import contextlib
@@ -9,13 +6,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import grpc
-
-from tests.support.xds_client import XdsClient
 from xds.app.control_plane import ControlPlane
 from xds.app.settings import ServeSettings
-from xds.messages import DeltaDiscoveryResponse
-from xds.snapshot.types import CLUSTER, ENDPOINT, LISTENER
 
 
 class Replica(NamedTuple):
@@ -56,32 +48,3 @@ async def replica(
         stop.set()
         await running
         await control_plane.stop()
-
-
-@contextlib.asynccontextmanager
-async def envoy(of: Replica, tenant: str, *, refusing: str = "") -> AsyncIterator[None]:
-    """Connect what asks as an Envoy does, and ACKs all that it gets, or NACKs every cluster with a text."""
-    running = asyncio.create_task(_answer(of, tenant, refusing))
-    try:
-        yield
-    finally:
-        running.cancel()
-        await asyncio.wait([running])
-        if not running.cancelled():
-            running.result()
-
-
-async def _answer(of: Replica, tenant: str, refusing: str) -> None:
-    node = {"id": "envoy", "cluster": tenant}
-    async with XdsClient(of.port, delta=True, node=node) as client:
-        await client.subscribe(CLUSTER)
-        await client.subscribe(LISTENER)
-        with contextlib.suppress(grpc.aio.AioRpcError):  # the replica ends
-            while (message := await client.call.read()) is not grpc.aio.EOF:
-                response = DeltaDiscoveryResponse.FromString(message)
-                if refusing and response.type_url == CLUSTER:
-                    await client.nack(response, refusing)
-                    continue
-                await client.ack(response)
-                if response.type_url == CLUSTER:
-                    await client.subscribe(ENDPOINT, [resource.name for resource in response.resources])

@@ -16,13 +16,14 @@ import yaml
 
 from tests.support.kube_api import ApiServer, Identity
 from tests.support.kube_client import ApiClient, Object, RefusedError
-from tests.support.replicas import Replica, envoy, replica
+from tests.support.replicas import Replica, replica
 from tests.support.rights import Right, Rule, rights
+from tests.support.scripted_envoy import scripted_envoy
 from xds.app.demo.certificates import Authority
 
 GROUP: Final = "kubelb.k8c.io/v1alpha1"
 FINALIZER: Final = "kubelb.k8c.io/cleanup"
-REFUSAL: Final = "error adding cluster: no such thing"
+REFUSAL: Final = "no such thing"
 ADDRESS: Final = "192.0.2.7"
 PEM: Final = Authority("ca").pem.decode()
 OWNER_REFERENCES: Final = "OwnerReferencesPermissionEnforcement"
@@ -134,7 +135,7 @@ async def story(stage: Stage) -> AsyncGenerator[Check, None]:
         yield Check("its lease is renewed", partial(_lease, stage), _is_renewed)
         yield Check("its report is published", partial(_reports, stage), lambda found: "one" in found)
         yield Check("listener ports are recorded", _look(stage, web), _has_port)
-        await stack.enter_async_context(envoy(one, tenant))
+        await stack.enter_async_context(scripted_envoy(one.port, tenant))
         programmed = partial(_has, kind="Programmed", status="True")
         yield Check("what every Envoy has ACKed is Programmed", _look(stage, kept), programmed)
         yield Check("a warning is an Event", partial(_count, stage), lambda count: count == 1)
@@ -153,7 +154,8 @@ async def story(stage: Stage) -> AsyncGenerator[Check, None]:
         await admin.create(_addresses(stage))
         yield Check("Addresses that are new resolve", _look(stage, nodes), resolved)
 
-        async with stage.replica("two") as two, envoy(two, tenant, refusing=REFUSAL):
+        async with stage.replica("two") as two, scripted_envoy(two.port, tenant) as refusing:
+            refusing.refuses[f"{tenant}-kept-ep-0-port-30443-TCP"] = REFUSAL
             refused = partial(_has, kind="Programmed", status="False", text=REFUSAL)
             yield Check(
                 "what the other replica's Envoy refuses is not Programmed", _look(stage, kept), refused

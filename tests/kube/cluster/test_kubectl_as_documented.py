@@ -9,7 +9,8 @@ from typing import Final, NamedTuple
 from tests.support.kube_api import ApiServer
 from tests.support.kube_client import ApiClient, Object
 from tests.support.kubectl import Kubectl
-from tests.support.replicas import envoy, replica
+from tests.support.replicas import replica
+from tests.support.scripted_envoy import scripted_envoy
 from xds.app.demo.certificates import Authority
 from xds.app.demo.waiting import poll
 
@@ -102,7 +103,10 @@ async def test_kubectl_prints_what_the_page_shows(own_api_server: ApiServer, tmp
     async with own_api_server.client() as admin:
         for thing in (_namespace(), _secret(), _loadbalancer("api"), _loadbalancer("web")):
             await admin.create(thing)
-        async with replica(REPLICA, kubeconfig, tenant=TENANT, home=HOME) as one, envoy(one, TENANT):
+        async with (
+            replica(REPLICA, kubeconfig, tenant=TENANT, home=HOME) as one,
+            scripted_envoy(one.port, TENANT),
+        ):
             service = {
                 "apiVersion": "v1",
                 "kind": "Service",
