@@ -52,10 +52,10 @@ async def _serve(settings: ServeSettings) -> None:
         try:
             if ops_address:
                 log.info("serving ops", address=ops_address, paths=" ".join(PATHS))
-            if not listen_address(settings.xds_address).is_loopback:
+            if settings.tls_cert is None and not listen_address(settings.xds_address).is_loopback:
                 log.warning(
-                    "xDS is plaintext and asks nobody who they are: let nothing but your Envoys reach this address, or listen"
-                    " on 127.0.0.1",
+                    "xDS is plaintext and asks nobody who they are: whoever reaches this address reads every tenant's"
+                    " configuration; --tls-cert, --tls-key and --tls-client-ca mend it",
                     address=settings.xds_address,
                 )
             await control_plane.run(stop)

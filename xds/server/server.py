@@ -2,6 +2,7 @@
 
 import itertools
 import socket
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final
 
@@ -11,8 +12,9 @@ import structlog
 from xds.messages import ControlPlane
 from xds.protocol import Delivery, Report, StreamState
 from xds.server.delivery import delivered
+from xds.server.identity import Admit, CertificateTenants, admit_everybody
 from xds.server.limits import Admission
-from xds.server.observer import Guarded, LoggingObserver, Observer, StreamInfo
+from xds.server.observer import Guarded, LoggingObserver, Observer, Status, StreamInfo
 from xds.server.options import ServerOptions
 from xds.server.stream import Shared, Stream, TenantOf, tenant_of_node
 from xds.snapshot import SnapshotCache
@@ -45,14 +47,23 @@ class XdsServer:
         identifier: str = "kubelb-xds",
         observer: Observer | None = None,
         tenant_of: TenantOf = tenant_of_node,
+        credentials: grpc.ServerCredentials | None = None,
+        admit: Admit | None = None,
         options: ServerOptions | None = None,
     ) -> None:
         """Take the cache to serve.
 
         ``identifier`` names this control plane in every response; ``tenant_of`` maps a node to its tenant, the key of its
         snapshot. ``observer`` hears what happens, in place of the one that logs.
+
+        Without ``credentials`` the server is plaintext. ``admit`` raises ``RefusedError`` for who may not have a tenant: by
+        default everybody may have every tenant in plaintext, and with ``credentials`` those that the client's certificate names
+        (``CertificateTenants``).
         """
         self._options = options or ServerOptions()
+        self._credentials = credentials
+        #: How many streams have ended, by how they ended.
+        self.ended: Counter[Status] = Counter()
         #: Which Envoys are connected, and what each of them ACKed and refused.
         self.delivery = Delivery()
         self._shared = Shared(
@@ -60,8 +71,10 @@ class XdsServer:
             delivery=self.delivery,
             observer=Guarded(observer or LoggingObserver()),
             tenant_of=tenant_of,
+            admit=admit or (CertificateTenants() if credentials else admit_everybody),
             control_plane=ControlPlane(identifier=identifier).SerializeToString(),
             limits=self._options.limits,
+            ended=self.ended,
             log=structlog.get_logger("xds.server"),
         )
         self._admission = Admission(self._options.limits)
@@ -79,7 +92,10 @@ class XdsServer:
         server = grpc.aio.server(options=self._options.channel_arguments())
         server.add_generic_rpc_handlers(tuple(self._handlers()))
         try:
-            port: int = server.add_insecure_port(address)
+            if self._credentials is None:
+                port: int = server.add_insecure_port(address)
+            else:
+                port = server.add_secure_port(address, self._credentials)
         except RuntimeError:
             raise AddressError(f"cannot listen on {address}: gRPC refused it") from None
         await server.start()

@@ -2,7 +2,6 @@
 
 import os
 import signal
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +10,7 @@ import typer
 from xds.app import settings
 from xds.app.address import ip_literal, listen_address
 from xds.app.bootstrap import tenant_name
+from xds.app.commands.checks import check_source, check_tls
 from xds.app.commands.options import DEFAULTS, CaExpiryWarningDays, VerifyWithoutCa, parser
 from xds.app.settings import ServeSettings
 
@@ -129,9 +129,60 @@ def serve(
             parser=parser(lambda text: str(listen_address(text))),
             metavar="HOST:PORT",
             envvar="KUBELB_XDS_ADDRESS",
-            help="Where Envoys connect; port 0 takes any free one.",
+            help="Where Envoys connect; port 0 takes any free one. Anywhere but on loopback it needs the three files of mutual"
+            " TLS below.",
         ),
     ] = DEFAULTS.xds_address,
+    tls_cert: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            envvar="KUBELB_XDS_TLS_CERT",
+            help="The server's certificate and its intermediates, in PEM. These three files may change at any time: new"
+            " connections get what is in them, open ones stay.",
+        ),
+    ] = DEFAULTS.tls_cert,
+    tls_key: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", envvar="KUBELB_XDS_TLS_KEY", help="Its key, in PEM and without a password."
+        ),
+    ] = DEFAULTS.tls_key,
+    tls_client_ca: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            envvar="KUBELB_XDS_TLS_CLIENT_CA",
+            help="The authorities whose client certificates are let in, in PEM. A certificate names its tenants: in URI SANs"
+            " spiffe://TRUST-DOMAIN/ns/TENANT with or without a path below, or in DNS SANs TENANT.TENANTS-DOMAIN. An Envoy gets"
+            " what its certificate names, and PERMISSION_DENIED for any other tenant.",
+        ),
+    ] = DEFAULTS.tls_client_ca,
+    trust_domain: Annotated[
+        str,
+        typer.Option(
+            metavar="DOMAIN",
+            envvar="KUBELB_XDS_TRUST_DOMAIN",
+            help="Only URI SANs of this trust domain name tenants.",
+            show_default="any that --tls-client-ca vouches for",
+        ),
+    ] = DEFAULTS.trust_domain,
+    tenants_domain: Annotated[
+        str,
+        typer.Option(
+            metavar="DOMAIN",
+            envvar="KUBELB_XDS_TENANTS_DOMAIN",
+            help="A DNS SAN of one label before this domain names the tenant of that label.",
+        ),
+    ] = DEFAULTS.tenants_domain,
+    insecure_plaintext: Annotated[
+        bool,
+        typer.Option(
+            "--insecure-plaintext",
+            envvar="KUBELB_XDS_INSECURE_PLAINTEXT",
+            help="Serve xDS without TLS on an address off loopback: whoever reaches it reads the configuration of every tenant.",
+        ),
+    ] = False,
     ops_address: Annotated[
         str,
         typer.Option(
@@ -202,7 +253,8 @@ def serve(
             envvar="KUBELB_XDS_CONNECTION_AGE",
             min=0,
             help="After how long, give or take 10 %, an Envoy is made to connect anew, so that replicas share the"
-            " Envoys evenly; 0 for never.",
+            " Envoys evenly, and so that a client certificate that has expired, or whose authority is gone, is of no use any"
+            " more; 0 for never, which mutual TLS does not allow.",
         ),
     ] = DEFAULTS.connection_age,
     connection_age_grace: Annotated[
@@ -264,11 +316,12 @@ def serve(
     Example:
       kubelb-xds serve --manifests examples/manifests --manifests secrets
       kubelb-xds serve --kubernetes --context management --namespace-selector team=edge
+      kubelb-xds serve --kubernetes --xds-address 0.0.0.0:18000 --tls-cert tls.crt --tls-key tls.key --tls-client-ca ca.crt
       curl 127.0.0.1:18001/readyz
       kubelb-xds bootstrap --tenant tenant-primary --xds-address 127.0.0.1:18000 > envoy.yaml
       envoy --config-path envoy.yaml
     """  # noqa: D301 — typer does not rewrap what follows \b
-    _check_source(
+    check_source(
         manifests=bool(manifests),
         kubernetes=kubernetes,
         needing={
@@ -278,6 +331,12 @@ def serve(
             "--namespace-selector": bool(namespace_selector),
             "--write": not read_only,
         },
+    )
+    check_tls(
+        xds_address,
+        files={"--tls-cert": tls_cert, "--tls-key": tls_key, "--tls-client-ca": tls_client_ca},
+        insecure_plaintext=insecure_plaintext,
+        connection_age=connection_age,
     )
     if xds_address == ops_address and listen_address(xds_address).port:
         raise typer.BadParameter(
@@ -308,6 +367,11 @@ def serve(
             own_namespace=own_namespace,
             replica=replica,
             xds_address=xds_address,
+            tls_cert=tls_cert,
+            tls_key=tls_key,
+            tls_client_ca=tls_client_ca,
+            trust_domain=trust_domain,
+            tenants_domain=tenants_domain,
             ops_address=ops_address,
             verify_without_ca=verify_without_ca,
             eds=eds,
@@ -324,25 +388,3 @@ def serve(
             max_names=max_names,
         )
     )
-
-
-def _check_source(*, manifests: bool, kubernetes: bool, needing: Mapping[str, bool]) -> None:
-    """Raise BadParameter unless there is one source; `needing` are the options that --kubernetes needs, and whether they are given."""
-    sources = ["--manifests", "--kubernetes"]
-    if manifests and kubernetes:
-        raise typer.BadParameter(
-            "give one of them, not both (KUBELB_XDS_MANIFESTS and KUBELB_XDS_KUBERNETES count as well)",
-            param_hint=sources,
-        )
-    if not manifests and not kubernetes:
-        raise typer.BadParameter(
-            "give one of them: folders of manifests, or the management cluster's API", param_hint=sources
-        )
-    for option, given in needing.items():
-        if given and not kubernetes:
-            raise typer.BadParameter("it goes with --kubernetes, and not with folders", param_hint=[option])
-    if needing["--namespace"] and needing["--namespace-selector"]:
-        raise typer.BadParameter(
-            "give one of them, or neither for all namespaces",
-            param_hint=["--namespace", "--namespace-selector"],
-        )
