@@ -9,6 +9,8 @@ from typing import Literal, TypeAlias
 
 DEFAULT_XDS_ADDRESS = "127.0.0.1:18000"
 DEFAULT_OPS_ADDRESS = "127.0.0.1:18001"
+DEFAULT_ADMIN_ADDRESS = "127.0.0.1:18002"
+DEFAULT_TENANTS_DOMAIN = "tenants.kubelb-xds.internal"
 OFF = "off"
 
 VerifyWithoutCa: TypeAlias = Literal["plain", "fail-closed"]
@@ -45,7 +47,18 @@ class ServeSettings:
     own_namespace: str | None = None
     replica: str | None = None
     xds_address: str = DEFAULT_XDS_ADDRESS
+    # The files of mutual TLS on the xDS listener, plaintext without them; and which names in a client's certificate are
+    # tenants, as ``xds.server``'s ``CertificateTenants`` takes them.
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    tls_client_ca: Path | None = None
+    trust_domain: str = ""
+    tenants_domain: str = DEFAULT_TENANTS_DOMAIN
+    # Where `/healthz`, `/readyz` and `/metrics` are. ``OFF`` is nowhere, here and for the next.
     ops_address: str = DEFAULT_OPS_ADDRESS
+    # Where gRPC health and reflection are; off loopback over mutual TLS with the same certificate, for clients of these authorities.
+    admin_address: str = DEFAULT_ADMIN_ADDRESS
+    admin_client_ca: Path | None = None
     # What the objects become: what policy Verify without a CA yields, on which stream Envoys ask for endpoints and in which
     # variant of the protocol if it is one of its own, what their listeners bind.
     verify_without_ca: VerifyWithoutCa = "plain"
