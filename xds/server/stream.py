@@ -6,6 +6,7 @@ newest state once it reads again. An idle stream has no timer.
 """
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -168,16 +169,19 @@ class Stream:
             while self._end is None:
                 self._wake.clear()
                 now = self._loop.time()
+                asked, self._asked = self._asked, False
+                began = time.thread_time() if asked else 0.0
                 due = self._state.poll(now)
                 since, self._due_since = self._due_since or now, None
-                asked, self._asked = self._asked, False
                 for response in due.responses:
                     message = response.encode(self._shared.control_plane)
                     if asked:
-                        self._pace.response(now, self._loop.time(), len(message))
+                        self._pace.response(time.thread_time() - began, len(message), now)
                     if not await self._write(message):
                         break
                     now = self._loop.time()
+                    if asked:
+                        began = time.thread_time()
                     self._shared.observer.pushed(self.info, response, now - since)
                 else:
                     await self._sleep(due.wake_at)
@@ -206,9 +210,9 @@ class Stream:
     async def _read(self) -> None:
         try:
             while (message := await self._context.read()) is not grpc.aio.EOF:
-                now = self._loop.time()
+                now, began = self._loop.time(), time.thread_time()
                 self._take(message, now)
-                pause = self._pace.request(now, self._loop.time())
+                pause = self._pace.request(time.thread_time() - began, now)
                 if pause:
                     await asyncio.sleep(pause)
         except Exception as error:  # noqa: BLE001 — told apart there
