@@ -69,7 +69,10 @@ class ControlPlane:
         self.store = Store(references=references, linger=settings.linger)
         # First the source, which says what the store is to wait for.
         self.source = source_of(settings, self.store)
-        self.registry = registry_of(lambda: self.source.informers)
+        self.registry = registry_of(
+            lambda: (*self.source.informers, *(self.writing.informers if self.writing else ())),
+            lambda: self.writing.status if self.writing else None,
+        )
         self.cache = SnapshotCache(TYPES)
         self.pipeline = Pipeline(
             self.store,
