@@ -95,6 +95,7 @@ class Writing:
             namespaces=namespaces or ("",),
             removals=removals,
             invalid=lambda: [ref for ref in store.invalid if ref.kind == _KIND],
+            is_served=self._is_served,
             clock=clock,
         )
         self._events = Events(
@@ -225,6 +226,10 @@ class Writing:
         self._exposures[ref] = exposed
         self._statuses.look(ref)
 
+    def _is_served(self, ref: ObjectRef) -> bool:
+        programmed = self.programmed.condition(ref.namespace, ref.name)
+        return programmed is not None and programmed.status == "True"
+
     def _stands_differently(self, tenant: str) -> None:
         self._publisher.changed(tenant)
         self._heard()
@@ -236,6 +241,7 @@ class Writing:
         for tenant, name in self.programmed.news():
             ref = ObjectRef(_KIND, tenant, name)
             self._statuses.look(ref)
+            self._exposure.served(ref)
         if self._expiry is not None:
             self._expiry.cancel()
             self._expiry = None
