@@ -27,6 +27,7 @@ from kube.controllers.services import (
     exposed_by,
     has_foreign_ports,
     is_its_own,
+    is_ours,
     name_taken,
     next_step,
     replaced_ports,
@@ -51,6 +52,7 @@ RECHECK: Final = 60.0
 """Seconds after which what could not be done is looked at again: a name may be free by then, or a right granted."""
 
 _IDLE: Final = frozenset({Step.NOTHING, Step.WAIT})
+_MAKES: Final = frozenset({Step.GUARD, Step.APPLY})
 _BREATH: Final = 50
 """LoadBalancers after which others get the event loop: some 5 ms."""
 
@@ -93,8 +95,9 @@ class Exposure(Consumer):
 
     `report` hears, for each LoadBalancer, what its status is to say: at first when all Services are known, and then whenever it is
     something else. Until then, and where it hears nothing at all, the status is to stay as it is. `removals` is
-    whom the other informers of this API server share. `invalid` names objects whose newest version cannot be used. Not `enabled`:
-    no Service is read, written or reported.
+    whom the other informers of this API server share. `invalid` names objects whose newest version cannot be used. `is_served` says
+    whether Envoys have taken a LoadBalancer: a Service that KubeLB made leads to its own until then. Not `enabled`: no Service is
+    read, written or reported.
     """
 
     def __init__(
@@ -109,6 +112,7 @@ class Exposure(Consumer):
         selector: Callable[[str], Mapping[str, str]] = envoy_pods,
         removals: Removals | None = None,
         invalid: Callable[[], Iterable[ObjectRef]] = tuple,
+        is_served: Callable[[ObjectRef], bool] = lambda _: True,
         timing: Timing | None = None,
         clock: Callable[[], float] = time.monotonic,
         recheck: float = RECHECK,
@@ -121,6 +125,7 @@ class Exposure(Consumer):
         self._enabled = enabled
         self._selector = selector
         self._invalid = invalid
+        self._is_served = is_served
         self._recheck = recheck
         self._services: dict[ObjectRef, Service] = {}
         self._known: dict[ObjectRef, _Known] = {}
@@ -130,6 +135,8 @@ class Exposure(Consumer):
         # Why the API server has no Service as it is to be: what it said, or somebody else's in the way, which no label tells of.
         self._refusals: dict[ObjectRef, ServiceRefusal] = {}
         self._unsettled: set[ObjectRef] = set()
+        # Those whose Service is KubeLB's, until the tenant's own Envoys serve them: it leads to KubeLB's meanwhile.
+        self._kubelbs: set[ObjectRef] = set()
         # LoadBalancers that something was heard about, in order: one at a time is looked at, so that 10,000 hold nobody up.
         self._due: dict[ObjectRef, None] = {}
         self._wake = asyncio.Event()
@@ -218,6 +225,12 @@ class Exposure(Consumer):
         self._told.pop(ref, None)
         self._refusals.pop(ref, None)
         self._unsettled.discard(ref)
+        self._kubelbs.discard(ref)
+
+    def served(self, ref: ObjectRef) -> None:
+        """Hear that Envoys may serve a LoadBalancer that they did not."""
+        if ref in self._kubelbs:
+            self._hear_of((ref,))
 
     def reconsider(self) -> None:
         """Look at everything anew: this replica has become the leader."""
@@ -256,15 +269,19 @@ class Exposure(Consumer):
         if ref not in self._known:
             return
         try:
-            settles = False
             if self._step(ref) in _IDLE:
                 settles = ref in self._unsettled
                 self._unsettled.discard(ref)
+                self._kubelbs.discard(ref)
                 self._refusals.pop(ref, None)
-            else:
-                self._unsettled.add(ref)
+                self._tell(ref, again=settles)
+                return
+            self._unsettled.add(ref)
+            if ref not in self._kubelbs or self._is_served(ref):
                 self._put(ref, self._converge)
-            self._tell(ref, again=settles)
+            if _service_ref(ref) in self._services or ref in self._refusals:
+                # Else there may be one that KubeLB made, of which the status speaks: no label tells.
+                self._tell(ref)
         except Exception:
             log.exception("Service not looked after: this is a fault of the program", object=str(ref))
 
@@ -306,6 +323,11 @@ class Exposure(Consumer):
             return
         lb, wanted = known.loadbalancer, known.wanted
         step = next_step(lb, wanted, service, enabled=self._enabled)
+        if step in _MAKES and service is not None and not is_ours(service) and not self._is_served(ref):
+            if ref not in self._kubelbs:
+                self._kubelbs.add(ref)
+                log.info("Service of KubeLB's stays until an Envoy of the tenant serves it", object=str(ref))
+            return
         if step is Step.GUARD or (step is Step.APPLY and service is None):
             # Nothing is made for what is being deleted, though it may not be known here yet.
             guarding = step is Step.GUARD
@@ -318,6 +340,10 @@ class Exposure(Consumer):
             step = next_step(lb, wanted, service)
         try:
             await self._do(step, lb, wanted, service)
+            if step is Step.DELETE and service is not None and not is_ours(service):
+                # It is none of those that are followed: nobody will tell that it is gone.
+                left = await self._get(_service_ref(ref))
+                await self._do(next_step(lb, wanted, left), lb, wanted, left)
         except ApiError as error:
             if step is Step.APPLY and error.status in _FINAL:
                 self._refused(ref, service_refused(wanted, error.message))

@@ -5,15 +5,18 @@ not write statuses, and does not know when to allocate: its caller does, with al
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from typing import Final, NamedTuple, Protocol
 
 import structlog
 
+from kube.client import ApiError, Unreachable
 from kube.controllers import ledger
 from kube.controllers.allocation import EXHAUSTED, LEDGER_FULL, Allocation, Wants, allocation, join, wants_of
 from kube.controllers.ledger import ChangedMeanwhileError, Ledger, LedgerFullError
 from kube.controllers.ports import REST, Claims, Outcome, assign
+from kube.coordination.writer import WRITTEN
 from kube.objects import LoadBalancer
 from kube.objects.reasons import Reason
 
@@ -83,6 +86,8 @@ class PortController:
         self._rest = rest
         self._trusted = TRUSTED * rest
         self._full: set[str] = set()
+        # What became of attempts to write a ledger, as `Writer` calls it, or "full".
+        self.outcomes: Counter[str] = Counter()
         self._tenants: dict[str, _Tenant] = {}
 
     def __repr__(self) -> str:
@@ -170,7 +175,23 @@ class PortController:
         self, tenant: str, outcome: Outcome, found: Ledger, *, limit: int = ledger.LIMIT
     ) -> Ledger:
         self._check()
-        return await ledger.write(self._api, tenant, outcome.holdings, version=found.version, limit=limit)
+        became = WRITTEN
+        try:
+            return await ledger.write(self._api, tenant, outcome.holdings, version=found.version, limit=limit)
+        except ChangedMeanwhileError:
+            became = "http_409"
+            raise
+        except ApiError as error:
+            became = f"http_{error.status}"
+            raise
+        except Unreachable:
+            became = "unreachable"
+            raise
+        except LedgerFullError:
+            became = "full"
+            raise
+        finally:
+            self.outcomes[became] += 1
 
     def _assign(self, tenant: str, found: Ledger, claims: Claims, *, closed: bool = False) -> Outcome:
         return assign(tenant, found.holdings, claims, now=self._clock(), rest=self._rest, closed=closed)

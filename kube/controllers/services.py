@@ -20,6 +20,9 @@ TENANT: Final = "kubelb.k8c.io/tenant"
 ORIGINS: Final = ("kubelb.k8c.io/origin-name", "kubelb.k8c.io/origin-ns")
 """Labels of a LoadBalancer that its Service has as well."""
 
+KUBELBS: Final = ("kubelb.k8c.io/lb-name", "kubelb.k8c.io/lb-namespace")
+"""Labels of a Service that KubeLB's own manager made: the LoadBalancer that it is for. It has no owner reference."""
+
 LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 """The annotation in which kubectl keeps the whole LoadBalancer."""
 
@@ -168,25 +171,35 @@ def is_its_own(lb: ObjectMeta, service: Service) -> bool:
     """Return whether a Service is that of the LoadBalancer with this metadata, and not one that happens to have the name.
 
     It is when the LoadBalancer is its controller. Without a controller, or with an earlier LoadBalancer of the same name (one that
-    was restored has another uid), it is when this program's label says so.
+    was restored has another uid), it is when this program's label says so, or KubeLB's do.
     """
     controller = service.controller
     if controller is not None and controller.uid == lb.uid:
         return True
     namesake = controller is None or (controller.kind, controller.name) == (LoadBalancer.KIND, lb.name)
-    return namesake and service.metadata.labels.get(MANAGED_BY) == FIELD_MANAGER
+    labels = service.metadata.labels
+    return namesake and (is_ours(service) or tuple(map(labels.get, KUBELBS)) == (lb.name, lb.namespace))
+
+
+def is_ours(service: Service) -> bool:
+    """Return whether this program has made a Service, or has taken it over: those are followed."""
+    return service.metadata.labels.get(MANAGED_BY) == FIELD_MANAGER
 
 
 def next_step(lb: LoadBalancer, wanted: Wanted, service: Service | None, *, enabled: bool = True) -> Step:
-    """Return what is to be done, `service` being what has the name. Not `enabled`: Services are left alone, only finalizers go."""
-    own = enabled and service is not None and is_its_own(lb.metadata, service)
+    """Return what is to be done, `service` being what has the name. Not `enabled`: Services are left alone, only finalizers go.
+
+    What KubeLB made for a LoadBalancer that asks for no Service here is in use there: it goes with the LoadBalancer only.
+    """
+    own = service if enabled and service is not None and is_its_own(lb.metadata, service) else None
     ending = service is not None and service.metadata.deletion_timestamp is not None
     guarded = FINALIZER in lb.metadata.finalizers
     if not enabled or not is_exposed(lb):
-        if own:
+        deleted = lb.metadata.deletion_timestamp is not None
+        if own is not None and (deleted or is_ours(own)):
             return Step.WAIT if ending else Step.DELETE
-        return Step.RELEASE if guarded and lb.metadata.deletion_timestamp is not None else Step.NOTHING
-    if service is not None and not own:
+        return Step.RELEASE if guarded and deleted else Step.NOTHING
+    if service is not None and own is None:
         return Step.REFUSE
     if ending or not wanted.ports:
         return Step.WAIT

@@ -22,6 +22,9 @@ PARALLEL: Final = 8
 PAUSES: Final = Timing(first_wait=0.2, longest_wait=30.0)
 """Before a write is repeated."""
 
+WRITTEN: Final = "written"
+"""The outcome of an attempt that succeeded."""
+
 _NOT_FOUND: Final = 404
 _CONFLICT: Final = 409
 _PASSING: Final = frozenset({401, 408, _CONFLICT, 429})
@@ -61,7 +64,10 @@ class WriterStats(NamedTuple):
 
 
 class Writer:
-    """One queue for all that the leader writes. `rate`: writes a second in the long run, `burst`: at once after a rest."""
+    """One queue for all that the leader writes. `rate`: writes a second in the long run, `burst`: at once after a rest.
+
+    `kind_of` names what is written for a key, by which it is counted.
+    """
 
     def __init__(
         self,
@@ -71,8 +77,10 @@ class Writer:
         burst: int = 100,
         pauses: Timing = PAUSES,
         clock: Callable[[], float] | None = None,
+        kind_of: Callable[[Hashable], str] = lambda _: "",
     ) -> None:
         self._leadership = leadership
+        self._kind_of = kind_of
         self._pauses = pauses
         self._bucket = TokenBucket(rate, burst, clock or asyncio.get_running_loop().time)
         # A key is in the first two at most once together, and in `_next` while a newer write than the one under way waits.
@@ -88,14 +96,22 @@ class Writer:
         self._refused: dict[Hashable, str] = {}
         self._interruption = ""
         self._wake = asyncio.Event()
-        self._writes = 0
-        self._failures: Counter[str] = Counter()
+        self._outcomes: Counter[tuple[str, str]] = Counter()
 
     @property
     def stats(self) -> WriterStats:
         """What can be told of it now."""
+        failures: Counter[str] = Counter()
+        for (_, outcome), count in self._outcomes.items():
+            failures[outcome] += count
+        writes = failures.pop(WRITTEN, 0)
         waiting = len(self._ready) + len(self._later) + len(self._under_way)
-        return WriterStats(self._writes, Counter(self._failures), waiting, len(self._refused))
+        return WriterStats(writes, failures, waiting, len(self._refused))
+
+    @property
+    def outcomes(self) -> Mapping[tuple[str, str], int]:
+        """What became of all attempts, by kind and outcome: WRITTEN, or the reason of a failure."""
+        return Counter(self._outcomes)
 
     def put(self, key: Hashable, write: Write) -> None:
         """Have something written; what waits for the same key is not written any more.
@@ -178,7 +194,7 @@ class Writer:
             self._later[key] = following, timer
             return
         if error is None and not task.cancelled():
-            self._writes += 1
+            self._count(key, WRITTEN)
             self._interruption = ""
             self._settled(key)
         if following is not None and following is not write:
@@ -196,15 +212,15 @@ class Writer:
     def _is_passing(self, key: Hashable, error: BaseException) -> bool:
         """Count a failure and say what is new about it; return whether the write is to be repeated."""
         if isinstance(error, Unreachable):
-            self._failures["unreachable"] += 1
+            self._count(key, "unreachable")
             self._interrupted(key, error)
             return True
         if not isinstance(error, ApiError):
-            self._failures["internal"] += 1
+            self._count(key, "internal")
             log.error("write failed: this is a fault of the program", key=str(key), exc_info=error)
             self._settled(key)
             return False
-        self._failures[f"http_{error.status}"] += 1
+        self._count(key, f"http_{error.status}")
         if error.status == _CONFLICT:
             self._conflicts[key] += 1
             if self._conflicts[key] == _LONG_CONFLICT:
@@ -219,6 +235,9 @@ class Writer:
         else:
             self._give_up(key, error)
         return False
+
+    def _count(self, key: Hashable, outcome: str) -> None:
+        self._outcomes[self._kind_of(key), outcome] += 1
 
     def _interrupted(self, key: Hashable, error: Exception) -> None:
         """Say once what keeps writes from succeeding, until one does."""

@@ -31,7 +31,6 @@ async def replica(
             kubernetes=True,
             kubeconfig=kubeconfig,
             namespaces=(tenant,),
-            read_only=False,
             own_namespace=home,
             replica=name,
             xds_address="127.0.0.1:0",

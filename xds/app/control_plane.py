@@ -126,7 +126,12 @@ class ControlPlane:
             admit=self._admit,
             options=_server_options(settings),
         )
-        self.registry = registry_of(lambda: self.source.informers, ended=self.server.ended, tls=self.tls)
+        self.registry = registry_of(
+            lambda: (*self.source.informers, *(self.writing.informers if self.writing else ())),
+            lambda: self.writing.status if self.writing else None,
+            ended=self.server.ended,
+            tls=self.tls,
+        )
         self.writing = self.source.writing(self.store, self.cache, self.pipeline, self.server.delivery)
         self._following: asyncio.Task[None] | None = None
         self._listening = False

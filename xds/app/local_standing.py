@@ -50,6 +50,10 @@ class LocalStanding:
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._unwatch: dict[str, Callable[[], None]] = {}
 
+    def __repr__(self) -> str:
+        kept = {*self._names, *self._open, *self._envoys, *self._timers, *self._unwatch}
+        return f"<LocalStanding {len(kept)} tenants>"
+
     def flushed(self, generations: Mapping[str, Mapping[str, int | None]]) -> None:
         """Take what changed: by tenant and LoadBalancer the generation, None for one that is gone."""
         now = self._loop.time()
@@ -110,6 +114,14 @@ class LocalStanding:
             tenant, envoys=len(envoys), acked=acked, behind=behind, refused=refused, now=now
         ):
             self._changed(tenant)
+        if not envoys and not self._names.get(tenant):
+            self._forget(tenant)
+
+    def _forget(self, tenant: str) -> None:
+        """Keep nothing of a tenant that has neither LoadBalancers nor Envoys; one that gets LoadBalancers is watched anew."""
+        self._unwatch.pop(tenant)()
+        for kept in (self._names, self._open, self._envoys):
+            kept.pop(tenant, None)
 
     def _refusal(
         self,

@@ -1,12 +1,12 @@
-"""What Prometheus is told: the informers as they are when it asks, and the process they run in.
+"""What Prometheus is told: the informers and what is written back, as they are when it asks, and the process they run in.
 
-Nothing is counted here: each informer counts for itself, and this gives its counts names. The names are an interface that
+Nothing is counted here: who does something counts for himself, and this gives the counts names. The names are an interface that
 dashboards and alerts rely on.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import metadata
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -20,15 +20,30 @@ DISTRIBUTION: Final = "kubelb-xds"
 _LABELS: Final = ("kind", "namespace")
 
 
+class WritingStatus(NamedTuple):
+    """What is written back into the cluster, at one moment: whether this replica leads, and what became of writes.
+
+    ``outcomes`` counts attempts since the program's start by kind and outcome: ``written``, or why not. ``waiting`` and
+    ``refused`` (given up until they change) are numbers of objects now.
+    """
+
+    leading: bool
+    outcomes: Mapping[tuple[str, str], int]
+    waiting: int
+    refused: int
+
+
 def registry_of(
     informers: Callable[[], Iterable[InformerStatus]],
+    writing: Callable[[], WritingStatus | None] = lambda: None,
     *,
     ended: Mapping[Any, int] | None = None,
     tls: TlsFiles | None = None,
 ) -> CollectorRegistry:
-    """Return a registry of its own for one control plane; ``informers`` is asked at each scrape.
+    """Return a registry of its own for one control plane; the first two are asked at each scrape.
 
-    ``ended`` counts the streams that have ended, by their status; ``tls`` are the server's files, where it has any.
+    ``writing`` answers None where nothing is written. ``ended`` counts the streams that have ended, by their status; ``tls`` are
+    the server's files, where it has any.
     """
     registry = CollectorRegistry()
     for collect in (ProcessCollector, PlatformCollector, GCCollector):
@@ -36,6 +51,7 @@ def registry_of(
     registry.register(_BuildInfo())
     registry.register(_Informers(informers))
     registry.register(_Server({} if ended is None else ended, tls))
+    registry.register(_Writing(writing))
     return registry
 
 
@@ -106,8 +122,8 @@ class _Informers(Collector):
         """Yield every family that has samples, one for each informer."""
         synced = GaugeMetricFamily(
             "kubelb_xds_informer_synced",
-            "1 once the informer has listed everything, 0 before. Nothing is served until all are 1; what is served stays"
-            " when the API server goes away, so this stays 1.",
+            "1 once the informer has listed everything, 0 before. Nothing is served until LoadBalancer, Addresses and Secret"
+            " are 1; what is served stays when the API server goes away, so this stays 1.",
             labels=_LABELS,
         )
         objects = GaugeMetricFamily(
@@ -154,3 +170,42 @@ class _Informers(Collector):
                 failures.add_metric((*labels, reason), count)
         families = (synced, objects, lists, watches, events, failures, large_removals)
         yield from (family for family in families if family.samples)
+
+
+class _Writing(Collector):
+    """How the writing goes; nothing is said of it where nothing is written."""
+
+    def __init__(self, writing: Callable[[], WritingStatus | None]) -> None:
+        self._writing = writing
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every family."""
+        status = self._writing()
+        if status is None:
+            return
+        yield GaugeMetricFamily(
+            "kubelb_xds_leading",
+            "1 while this replica holds the lease and writes, else 0. Their sum over all replicas is 1, but for some seconds"
+            " after a leader was killed.",
+            value=status.leading,
+        )
+        writes = CounterMetricFamily(
+            "kubelb_xds_writes",
+            "Attempts to write into the cluster, by what is written (LoadBalancer: its status; ledger: a tenant's listener"
+            " ports) and by outcome: written, or why not. http_409 is a conflict, and is repeated.",
+            labels=("kind", "outcome"),
+        )
+        for labels, count in status.outcomes.items():
+            writes.add_metric(labels, count)
+        if writes.samples:
+            yield writes
+        yield GaugeMetricFamily(
+            "kubelb_xds_writes_waiting",
+            "Objects that are to be written or are being written. It stays near 0; the leader writes 50 a second.",
+            value=status.waiting,
+        )
+        yield GaugeMetricFamily(
+            "kubelb_xds_writes_refused",
+            "Objects that are not written any more until they change: the API server forbids it, or finds them invalid.",
+            value=status.refused,
+        )

@@ -16,6 +16,7 @@ from kube.informer.status import InformerStatus
 from kube.informer.store import Store
 from kube.sources.manifests import ManifestSource
 from xds.app.errors import UserError
+from xds.app.metrics import WritingStatus
 from xds.app.pipeline import Pipeline
 from xds.app.settings import ServeSettings
 from xds.protocol import Delivery
@@ -67,6 +68,11 @@ class Background(Protocol):
     @property
     def informers(self) -> tuple[InformerStatus, ...]:
         """How its own informers are."""
+        ...
+
+    @property
+    def status(self) -> WritingStatus:
+        """How the writing goes."""
         ...
 
     async def run(self) -> None:

@@ -8,8 +8,10 @@ about is known in `kube.controllers`; here they are put together.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final, cast
 
 import structlog
@@ -21,12 +23,12 @@ from kube.controllers.ledger import LedgerFullError, LedgerTooNewError
 from kube.controllers.port_controller import ContendedError, NotLeadingError, PortController
 from kube.controllers.programmed import PROGRAMMED, Programmed
 from kube.controllers.report_reader import Reader
-from kube.controllers.reports import REPORTS, SELECTOR, Publisher
+from kube.controllers.reports import REPORTS, SELECTOR, Publisher, ReportTiming
 from kube.controllers.services import NAME_TAKEN, SERVICE_REFUSED, AssignedPort, Exposed
 from kube.controllers.statuses import Desired, Statuses
 from kube.coordination.events import Events
 from kube.coordination.lease import Election
-from kube.coordination.writer import Writer
+from kube.coordination.writer import WRITTEN, Writer
 from kube.informer.informer import Consumer, Informer
 from kube.informer.removals import Removals
 from kube.informer.status import InformerStatus
@@ -34,12 +36,16 @@ from kube.informer.store import Store, Stored
 from kube.informer.timing import Backoff, Timing
 from kube.objects import Condition, InvalidObject, LoadBalancer, ObjectRef
 from xds.app.local_standing import LocalStanding
+from xds.app.metrics import WritingStatus
 from xds.app.pipeline import Pipeline, utc_now
 from xds.app.source import Identity
 from xds.protocol import Delivery
 from xds.snapshot import SnapshotCache
 from xds.translate import PORT_NOT_ALLOCATED, Finding, conditions
 from xds.translate.findings import ACCEPTED, CA_CERTIFICATE_EXPIRING
+
+REPORTING: Final = ReportTiming()
+"""When replicas report, and how long one is believed that does not."""
 
 FAREWELL: Final = 3.0
 """Seconds that giving up the lease and the report may take at the end."""
@@ -81,7 +87,7 @@ class Writing:
         self._loop = asyncio.get_running_loop()
         clock = self._loop.time
         self.election = Election(api, namespace=identity.namespace, identity=identity.name)
-        self.writer = Writer(self.election)
+        self.writer = Writer(self.election, kind_of=_kind_of)
         self._ports = PortController(api, self.election)
         self._exposure = Exposure(
             api,
@@ -92,6 +98,7 @@ class Writing:
             namespaces=namespaces or ("",),
             removals=removals,
             invalid=lambda: [ref for ref in store.invalid if ref.kind == _KIND],
+            is_served=self._is_served,
             clock=clock,
         )
         self._events = Events(
@@ -108,12 +115,15 @@ class Writing:
             replica=identity.name,
             standing=self.programmed.standing,
             clock=clock,
+            timing=REPORTING,
         )
-        self._reader = Reader(self.programmed, self._publisher, replica=identity.name, clock=clock)
+        self._reader = Reader(
+            self.programmed, self._publisher, replica=identity.name, clock=clock, timing=REPORTING
+        )
         self._reports = Informer(
             api,
             REPORTS,
-            _Hearing(self._reader, self._heard),
+            _Hearing(self._reader, self._reported),
             Removals(clock),
             namespace=identity.namespace,
             query=SELECTOR,
@@ -140,6 +150,18 @@ class Writing:
     def informers(self) -> tuple[InformerStatus, ...]:
         """What can be told of the informers that only this part has."""
         return (self._reports.status, *self._exposure.informers)
+
+    @property
+    def status(self) -> WritingStatus:
+        """What can be told of the writing now."""
+        queue, events = self.writer.stats, self._events.stats
+        outcomes = Counter(self.writer.outcomes)
+        outcomes.update({("ledger", outcome): count for outcome, count in self._ports.outcomes.items()})
+        outcomes["Event", WRITTEN] = events.written
+        outcomes["Event", "dropped"] = events.dropped + events.bounded
+        outcomes["report", WRITTEN] += self._publisher.published
+        outcomes["report", "failed"] += self._publisher.failures
+        return WritingStatus(self.election.leading, outcomes, queue.waiting + events.waiting, queue.refused)
 
     async def run(self) -> None:
         """Take part until cancelled."""
@@ -191,6 +213,9 @@ class Writing:
             self._exposures.pop(ref, None)
             self._exposure.forget(ref)
             self._statuses.look(ref)
+        for tenant in generations:
+            if not self._tenants[tenant]:
+                del self._tenants[tenant]  # it is due, and then forgotten
         self._local.flushed(generations)
         self._wake.set()
         for tenant, names in generations.items():
@@ -212,6 +237,10 @@ class Writing:
         self._exposures[ref] = exposed
         self._statuses.look(ref)
 
+    def _is_served(self, ref: ObjectRef) -> bool:
+        programmed = self.programmed.condition(ref.namespace, ref.name)
+        return programmed is not None and programmed.status == "True"
+
     def _stands_differently(self, tenant: str) -> None:
         self._publisher.changed(tenant)
         self._heard()
@@ -221,13 +250,21 @@ class Writing:
         now = self._loop.time()
         self.programmed.expire(now)
         for tenant, name in self.programmed.news():
-            self._statuses.look(ObjectRef(_KIND, tenant, name))
+            ref = ObjectRef(_KIND, tenant, name)
+            self._statuses.look(ref)
+            self._exposure.served(ref)
         if self._expiry is not None:
             self._expiry.cancel()
             self._expiry = None
         at = self.programmed.next_expiry
         if at is not None:
             self._expiry = self._loop.call_at(at, self._heard)
+
+    def _reported(self) -> None:
+        """Hear that reports came: what replicas have left that are dead for long is the leader's to delete."""
+        self._heard()
+        for report in self._reader.remains:
+            self.writer.put(("report", *report.ref[1:]), partial(self._publisher.delete, report))
 
     async def _allocate(self) -> None:
         """Allocate the ports of the tenants that need it, one after the other, while this replica leads."""
@@ -266,6 +303,8 @@ class Writing:
             if lb is not None:
                 self._exposure.want(lb, allocation.ports)
                 self._statuses.look(ref)
+        if not wanted:
+            self._ports.forget(tenant)
         if retry_at is not None:
             delay = max(1.0, retry_at - utc_now().timestamp())
             self._loop.call_later(delay, self._again, tenant)
@@ -322,6 +361,12 @@ class Writing:
                 self._events.warn(lb.ref, lb.metadata.uid, condition.reason, condition.message)
             elif condition.message and condition.type in warnings:
                 self._events.warn(lb.ref, lb.metadata.uid, warnings[condition.type], condition.message)
+
+
+def _kind_of(key: Hashable) -> str:
+    """Return what is written for a key of the writer's, which is a kind (an ObjectRef's, or a word), a namespace and a name."""
+    kind: str = cast("tuple[str, str, str]", key)[0]
+    return kind
 
 
 def _recorded(lb: LoadBalancer) -> Exposed:

@@ -216,6 +216,7 @@ async def exposing(
     recheck: float = 60.0,
     server: str = "",
     identity: Identity | None = None,
+    is_served: Callable[[ObjectRef], bool] = lambda _: True,
 ) -> AsyncIterator[Exposing]:
     """Run a replica in one namespace."""
     loop = asyncio.get_running_loop()
@@ -237,6 +238,7 @@ async def exposing(
             invalid=lambda: store.invalid,
             timing=QUICK,
             recheck=recheck,
+            is_served=is_served,
         )
         leadership.subscribe(lambda leads: world.exposure.reconsider() if leads else None)
         store.subscribe(world.changed)

@@ -30,7 +30,7 @@ async def test_addresses(api_server: ApiServer, admin: ApiClient, tenant: str, t
         await admin.patch(made, {"metadata": {"annotations": {"cloud": "noise"}}})
         await world.settled()
         seen = [exposed.load_balancer for _, exposed in world.reports]
-        assert len(seen) == 4  # nothing, the Service, and two addresses
+        assert len(seen) == 3  # the Service, and two addresses
         assert not any("loadbalancers" in sent and "status" in sent for sent in world.sent)
 
 

@@ -62,6 +62,20 @@ def service(*, deleted: bool = False, **other: Any) -> Service:
 
 FOREIGN = service(owners=(Owner(kind="Deployment", name="x", uid="2", controller=True),))
 EDITED = service(selector={})
+KUBELBS = service(
+    metadata=ObjectMeta(
+        name="envoy-web",
+        namespace="tenant-a",
+        labels={
+            MANAGED_BY: "kubelb",
+            "kubelb.k8c.io/lb-name": "web",
+            "kubelb.k8c.io/lb-namespace": "tenant-a",
+        },
+    ),
+    owners=(),
+    applied=None,
+)
+"""As KubeLB's manager makes it."""
 
 
 @pytest.mark.parametrize(
@@ -81,6 +95,11 @@ EDITED = service(selector={})
         (lb(FINALIZER, kind="ClusterIP"), service(deleted=True), Step.WAIT),
         (lb(FINALIZER, kind="ClusterIP"), FOREIGN, Step.NOTHING),
         (lb(kind="NodePort"), None, Step.NOTHING),
+        (lb(FINALIZER), KUBELBS, Step.APPLY),
+        (lb(kind="ClusterIP"), KUBELBS, Step.NOTHING),
+        (lb(FINALIZER, kind="ClusterIP"), KUBELBS, Step.NOTHING),
+        (lb(FINALIZER, deleted=True), KUBELBS, Step.DELETE),
+        (lb(FINALIZER, deleted=True, kind="ClusterIP"), KUBELBS, Step.DELETE),
         (lb(FINALIZER, deleted=True), service(), Step.DELETE),
         (lb(FINALIZER, deleted=True), service(deleted=True), Step.WAIT),
         (lb(FINALIZER, deleted=True), None, Step.RELEASE),
@@ -171,6 +190,17 @@ def test_whose_it_is(owner: Owner | None, labelled: bool, own: bool) -> None:
     metadata = ObjectMeta(name="envoy-web", namespace="tenant-a", labels=labels)
     standing = service(owners=(owner,) if owner else (), metadata=metadata)
     assert is_its_own(lb().metadata, standing) is own
+
+
+@pytest.mark.parametrize(
+    ("name", "namespace", "own"),
+    [("web", "tenant-a", True), ("web", "tenant-b", False), ("api", "tenant-a", False)],
+)
+def test_what_kubelb_made(name: str, namespace: str, own: bool) -> None:
+    """A Service without a controller that KubeLB made for this LoadBalancer, and not for another one, is its own."""
+    labels = {"kubelb.k8c.io/lb-name": name, "kubelb.k8c.io/lb-namespace": namespace}
+    metadata = ObjectMeta(name="envoy-web", namespace="tenant-a", labels=labels)
+    assert is_its_own(lb().metadata, service(owners=(), metadata=metadata)) is own
 
 
 def test_what_a_status_says() -> None:

@@ -166,6 +166,18 @@ async def test_what_passes_is_repeated(error: Exception, reason: str) -> None:
         assert bench.writer.stats == (1, {reason: 3}, 0, 0)
 
 
+async def test_outcomes_are_counted_by_kind() -> None:
+    """What became of each attempt is counted under what its key is called."""
+    async with writing(kind_of=lambda key: key.rstrip("0123456789")) as bench:
+        bench.put("a1", errors=[ApiError(409, "Conflict", "no")])
+        bench.put("a2")
+        bench.put("b1", errors=[ApiError(403, "Forbidden", "no")])
+        await bench.saw("a1", "a2", "b1?")
+        await bench.idle()
+        written = {("a", "written"): 2, ("a", "http_409"): 1, ("b", "http_403"): 1}
+        assert bench.writer.outcomes == written
+
+
 async def test_what_is_gone_is_dropped() -> None:
     """A write of something that is gone is not repeated, and nothing is said about it."""
     async with writing() as bench:

@@ -244,6 +244,21 @@ async def test_what_is_gone(bench: Bench) -> None:
     assert await bench.told(Envoy()) == told(1, acked="b")
 
 
+async def test_a_tenant_that_is_gone(bench: Bench) -> None:
+    """Of a tenant that has neither LoadBalancers nor Envoys nothing is kept, and its streams are not watched; it may come back."""
+    envoy = Envoy()
+    bench.delivery.connected = (envoy,)
+    assert await bench.flushed(a=1) == told(1, acked="a")
+    assert await bench.flushed(a=None) == told(1)
+    assert repr(bench.standing) == "<LocalStanding 1 tenants>"  # an Envoy is still there
+    assert await bench.told() == told(0)
+    assert repr(bench.standing) == "<LocalStanding 0 tenants>"
+    assert bench.delivery.watchers == {}
+    bench.delivery.connected = (envoy,)
+    assert await bench.flushed(a=1) == told(1, acked="a")
+    assert await bench.told(Envoy(), envoy) == told(2, acked="a")
+
+
 async def test_looks_coalesce_and_end(bench: Bench) -> None:
     """What is heard in one go is one look; closed, there is none, and nobody is watched."""
     bench.standing.flushed({TENANT: {"a": 1}})

@@ -16,7 +16,7 @@ from kube.informer.status import InformerStatus
 from tests.support import pki
 from tests.support.mtls import Volume, server_of
 from tests.xds.app.fake_source import informer
-from xds.app.metrics import registry_of
+from xds.app.metrics import WritingStatus, registry_of
 
 PREFIX = "kubelb_xds_informer"
 ABBREVIATED_UNITS = re.compile(r"_(s|ms|us|ns|sec|kb|mb|gb|mib|b|pct)(_|$)")
@@ -42,8 +42,9 @@ def informers() -> list[InformerStatus]:
 
 @pytest.fixture
 def registry(informers: list[InformerStatus]) -> CollectorRegistry:
-    """Return the metrics of a control plane."""
-    return registry_of(lambda: informers)
+    """Return the metrics of a control plane that writes."""
+    outcomes = {("LoadBalancer", "written"): 7, ("LoadBalancer", "http_409"): 2, ("Service", "http_403"): 1}
+    return registry_of(lambda: informers, lambda: WritingStatus(True, outcomes, 5, 3))
 
 
 def families(registry: CollectorRegistry) -> list[Metric]:
@@ -76,6 +77,29 @@ def test_failures_have_their_reason(registry: CollectorRegistry) -> None:
     name = f"{PREFIX}_failures_total"
     assert registry.get_sample_value(name, labels | {"reason": "429"}) == 4
     assert registry.get_sample_value(name, labels | {"reason": "unreachable"}) == 5
+
+
+def test_writes_have_kind_and_outcome(registry: CollectorRegistry) -> None:
+    """Writes are counted by what is written and what became of it, conflicts among them."""
+    for kind, outcome, count in (
+        ("LoadBalancer", "written", 7),
+        ("LoadBalancer", "http_409", 2),
+        ("Service", "http_403", 1),
+    ):
+        labels = {"kind": kind, "outcome": outcome}
+        assert registry.get_sample_value("kubelb_xds_writes_total", labels) == count
+
+
+@pytest.mark.parametrize(("name", "value"), [("leading", 1), ("writes_waiting", 5), ("writes_refused", 3)])
+def test_who_leads_and_what_waits(registry: CollectorRegistry, name: str, value: float) -> None:
+    """Whether this replica leads, how much it has to write, and what it has given up."""
+    assert registry.get_sample_value(f"kubelb_xds_{name}") == value
+
+
+def test_who_does_not_write_says_nothing_of_it() -> None:
+    """Where nothing is written back there is nothing about writes, and nobody leads."""
+    names = {family.name for family in families(registry_of(lambda: ()))}
+    assert not [name for name in names if "writes" in name or "leading" in name]
 
 
 def test_informers_are_asked_at_each_scrape(
