@@ -5,7 +5,6 @@ import base64
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -17,16 +16,14 @@ from tests.kube.cluster.test_deploy import (
     OWN,
     PRIMARY,
     TENANT,
-    WITHIN,
-    Kubectl,
     Right,
     allowed,
-    kustomized,
     rights,
 )
 from tests.support import command
 from tests.support.kube_api import ApiServer, Identity
 from tests.support.kube_client import ApiClient, Object
+from tests.support.kubectl import WITHIN, Kubectl, kustomized
 from xds.app.certgen.cluster import MANAGED_BY, OWN_SECRETS, TENANT_SECRET
 from xds.app.demo.waiting import poll
 from xds.server import CertificateTenants, TlsFiles
@@ -82,14 +79,7 @@ async def cluster(own_api_server: ApiServer, tmp_path: Path) -> AsyncIterator[Cl
     await kubectl.run("apply", "-k", DEPLOY)
     await kubectl.run("apply", "-k", TENANT)
     async with own_api_server.client() as admin:
-        path = f"/api/v1/namespaces/{OWN}/serviceaccounts/{CERTGEN}/token"
-        request: dict[str, Any] = {
-            "apiVersion": "authentication.k8s.io/v1",
-            "kind": "TokenRequest",
-            "spec": {},
-        }
-        token = (await admin.request("POST", path, request))["status"]["token"]
-        account = Identity(f"system:serviceaccount:{OWN}:{CERTGEN}", "", token)
+        account = await own_api_server.service_account(CERTGEN, OWN)
         async with own_api_server.client(account) as client:
             await _may(client, PRIMARY, IN_A_TENANT | EVERYWHERE)
         yield Cluster(own_api_server, admin, tmp_path, account)
