@@ -5,7 +5,7 @@ That the program needs all of it, `test_least_privilege` shows.
 
 import shlex
 import shutil
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 import pytest
@@ -18,7 +18,8 @@ from tests.support.kube_client import ApiClient, Object, RefusedError
 from tests.support.kubectl import WITHIN, Kubectl, kustomized, only
 from xds.admin import PATHS
 from xds.app.address import HostPort
-from xds.app.bootstrap import Bootstrap
+from xds.app.bootstrap import Bootstrap, ClientTls
+from xds.app.certgen.cluster import TENANT_SECRET
 from xds.app.demo.waiting import poll
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
@@ -26,6 +27,8 @@ TENANT = DEPLOY / "tenant"
 MIGRATION = DEPLOY.parent / "docs/migration.md"
 OWN = "kubelb-xds"
 """Namespace and ServiceAccount of the program."""
+CERTGEN = "kubelb-xds-certgen"
+"""What makes the certificates, with an account of its own."""
 PRIMARY = "tenant-primary"
 LEDGER = "kubelb-xds-ports"
 
@@ -134,12 +137,16 @@ async def test_the_tenant_fits_the_program(kube_programs: Path) -> None:
     services = [thing for thing in base if thing["kind"] == "Service"]
     service = next(thing["metadata"] for thing in services if thing["metadata"]["name"] == OWN)
     address = HostPort(f"{service['name']}.{service['namespace']}.svc", 18000)
-    printed = Bootstrap(tenant=PRIMARY, xds_address=address, node_id=f"{PRIMARY}-envoy").yaml()
-    assert bootstrap == printed
+    tls = ClientTls(tls_dir=PurePosixPath("/etc/envoy-tls"), config_dir=PurePosixPath("/etc/envoy"))
+    printed = Bootstrap(tenant=PRIMARY, xds_address=address, node_id=f"{PRIMARY}-envoy", tls=tls)
+    assert only(tenant, "ConfigMap")["data"] == printed.files()
     pods = only(tenant, "Deployment")["spec"]["template"]
     assert envoy_pods(PRIMARY).items() <= pods["metadata"]["labels"].items()
-    volume = pods["spec"]["volumes"][0]["configMap"]["name"]
-    assert volume == only(tenant, "ConfigMap")["metadata"]["name"]
+    volumes = {volume["name"]: volume for volume in pods["spec"]["volumes"]}
+    assert volumes["tls"]["secret"]["secretName"] == TENANT_SECRET
+    mounts = {mount["name"]: mount["mountPath"] for mount in pods["spec"]["containers"][0]["volumeMounts"]}
+    assert mounts == {"bootstrap": "/etc/envoy", "tls": "/etc/envoy-tls"}
+    assert volumes["bootstrap"]["configMap"]["name"] == only(tenant, "ConfigMap")["metadata"]["name"]
     probe = pods["spec"]["containers"][0]["readinessProbe"]["exec"]["command"]
     admin = yaml.safe_load(bootstrap)["admin"]["address"]["socket_address"]
     assert f"/dev/tcp/{admin['address']}/{admin['port_value']}" in shlex.split(probe[-1])[1]
@@ -193,10 +200,11 @@ async def test_the_trial_of_the_migration_can_write_nothing(kube_programs: Path,
     overlay = text.partition("```yaml\n")[2].partition("```")[0]
     trial.joinpath("kustomization.yaml").write_text(overlay, encoding="utf-8")
     things = await kustomized(kube_programs, trial)
-    kinds = {thing["kind"] for thing in things}
+    own = [thing for thing in things if thing["metadata"]["name"] != CERTGEN]
+    kinds = {thing["kind"] for thing in own}
     assert not kinds & {"CustomResourceDefinition", "Role", "RoleBinding"}
     assert "ClusterRoleBinding" in kinds
-    verbs = {verb for rule in only(things, "ClusterRole")["rules"] for verb in rule["verbs"]}
+    verbs = {verb for rule in only(own, "ClusterRole")["rules"] for verb in rule["verbs"]}
     assert verbs == {"list", "watch"}
     (container,) = only(things, "Deployment")["spec"]["template"]["spec"]["containers"]
     env = {entry["name"]: entry.get("value") or "" for entry in container["env"]}
