@@ -23,39 +23,37 @@ LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
 class ServeSettings:
     """Everything that ``kubelb-xds serve`` may be told.
 
-    The objects come from ``manifests``, or with ``kubernetes`` from the management cluster's API. That is found by
-    ``kubeconfig`` and ``context`` where they are given, else as a pod or as kubectl finds it; of its namespaces those named
-    ``namespaces`` count, or those whose labels match ``namespace_selector``, or all. With ``read_only`` nothing is written there.
-    ``listener_ports``: where Envoy listens: on the ports that the status records, or on those of the spec; where it
-    is None the former unless ``read_only``. ``services``: whether each LoadBalancer of type LoadBalancer gets a
-    Service before Envoy. ``patience``: seconds after which the condition Programmed says that no Envoy answers. ``own_namespace``
-    and ``replica`` say where the program runs and which of its replicas this is; found out where they are None. ``ops_address``: where `/healthz`,
-    `/readyz` and `/metrics` are; ``OFF`` for nowhere. ``verify_without_ca``: what policy Verify without a ``caSecretRef`` yields: plain TCP as the reference documents, or a
-    cluster that fails closed. ``eds``: where Envoy asks for endpoints: on the aggregated stream, or on a stream of its own
-    for each cluster, which then speaks ``eds_api``. ``listener_address``: what Envoy's listeners bind. ``linger``: seconds
-    for which a Secret or Addresses object that is still named outlives its removal. ``drain``: seconds that streams get to
-    end at SIGTERM. The rest is told by ``xds.server``'s ``ServerOptions`` and ``Limits``, times in seconds.
+    Times are in seconds. The last fields are those of ``xds.server``'s ``ServerOptions`` and ``Limits``.
     """
 
+    # Where the objects come from: folders, or the management cluster's API, found by kubeconfig and context where they are
+    # given, else as a pod or as kubectl finds it. Of its namespaces those count that are named or selected, or all.
     manifests: tuple[Path, ...] = ()
     kubernetes: bool = False
     kubeconfig: Path | None = None
     context: str | None = None
     namespaces: tuple[str, ...] = ()
     namespace_selector: str = ""
-    read_only: bool = True
+    # What is written back into the cluster: nothing at all if read_only. The rest of it is of no use then, but for
+    # listener_ports: where Envoy listens, on the ports that the status records or on those of the spec; None for the former
+    # in a cluster, and for the latter in folders.
+    read_only: bool = False
     listener_ports: ListenerPorts | None = None
     services: bool = True
     patience: float = 60.0
+    # Where the program runs and which of its replicas this is; found out where they are None.
     own_namespace: str | None = None
     replica: str | None = None
     xds_address: str = DEFAULT_XDS_ADDRESS
     ops_address: str = DEFAULT_OPS_ADDRESS
+    # What the objects become: what policy Verify without a CA yields, on which stream Envoys ask for endpoints and in which
+    # variant of the protocol if it is one of its own, what their listeners bind.
     verify_without_ca: VerifyWithoutCa = "plain"
     eds: Eds = "ads"
     eds_api: EdsApi = "delta"
     listener_address: str = "0.0.0.0"  # noqa: S104 — a load balancer's purpose
     ca_expiry_warning_days: int = 30
+    # How long a Secret or Addresses object that is still named outlives its removal, and streams SIGTERM.
     linger: float = 0.5
     drain: float = 2.0
     keepalive: float = 20.0

@@ -14,7 +14,7 @@ import yaml
 
 from kube.controllers.services import envoy_pods
 from tests.support import command
-from tests.support.kube_api import ApiServer, Identity
+from tests.support.kube_api import ApiServer
 from tests.support.kube_client import ApiClient, Object, RefusedError
 from xds.app.address import HostPort
 from xds.app.bootstrap import Bootstrap
@@ -122,7 +122,7 @@ async def test_the_role_is_exactly_what_is_used(own_api_server: ApiServer, tmp_p
     """After one ``kubectl apply -k`` the ServiceAccount may do this in a tenant's namespace, this in its own, and nothing else."""
     await Kubectl(own_api_server, tmp_path).run("apply", "-k", DEPLOY)
     tenant = await own_api_server.namespace()
-    async with own_api_server.client(await service_account(own_api_server)) as program:
+    async with own_api_server.client(await own_api_server.service_account(OWN, OWN)) as program:
         await poll(
             lambda: allowed(program, tenant),
             lambda found: found == IN_A_TENANT,
@@ -196,7 +196,7 @@ async def test_the_trial_of_the_migration_can_write_nothing(kube_programs: Path,
     # What the program makes of it, arguments included: what it is told there would win.
     done = command.run(*container["args"], code=command.SETTINGS, **env)
     assert f"namespaces=('{PRIMARY}',)" in done.stdout, done.stderr
-    assert "read_only=True, listener_ports='recorded'" in done.stdout
+    assert "read_only=True, listener_ports=None" in done.stdout
 
 
 async def test_what_is_deployed_writes(kube_programs: Path) -> None:
@@ -213,18 +213,6 @@ def only(things: list[Object], kind: str) -> Object:
     """Return the one object of a kind."""
     (thing,) = (thing for thing in things if thing["kind"] == kind)
     return thing
-
-
-async def service_account(server: ApiServer) -> Identity:
-    """Return the program's own identity, with a token of its own."""
-    review: dict[str, Any] = {
-        "apiVersion": "authentication.k8s.io/v1",
-        "kind": "TokenRequest",
-        "spec": {},
-    }
-    async with server.client() as admin:
-        answer = await admin.request("POST", f"/api/v1/namespaces/{OWN}/serviceaccounts/{OWN}/token", review)
-    return Identity(f"system:serviceaccount:{OWN}:{OWN}", "", answer["status"]["token"])
 
 
 async def allowed(client: ApiClient, namespace: str) -> set[Right]:
