@@ -34,9 +34,10 @@ format: $(VENV)/.dev ## Format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(VENV)/.dev ## Print what messages cost, and 10,000 LoadBalancers on a real API server
+bench: $(VENV)/.dev ## Print what messages cost, 10,000 LoadBalancers on a real API server, and 1,000 Services of a tenant
 	$(BIN)/python -m bench.messages
 	$(BIN)/python -m bench.kubernetes
+	$(BIN)/python -m bench.ccm
 
 golden: $(VENV)/.dev ## Write the translation's golden files anew: read the diff before you commit it
 	$(BIN)/python -m pytest tests/xds/translate --update-golden
