@@ -8,13 +8,16 @@ JOBS   ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast lint format bench golden clean
+.PHONY: help demo demo-kubernetes test test-fast lint format bench golden clean
 
 help: ## Show what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.demo ## Run the main job: manifests in, a real Envoy re-encrypting out
 	@$(BIN)/kubelb-xds demo $(ARGS)
+
+demo-kubernetes: $(VENV)/.dev ## Play the reference's tutorial with kubectl on two real API servers, CCM, control plane and Envoy
+	@$(BIN)/python -m tests.tutorial
 
 test: $(VENV)/.dev ## Run every test (ARGS='-k name' for some)
 	@$(BIN)/python -m tests.envtest.assets >/dev/null
