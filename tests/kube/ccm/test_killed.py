@@ -32,18 +32,14 @@ class NthWrite:
 
     def __init__(self, number: int) -> None:
         self._number = number
-        self._seen: dict[int, int] = {}
-        self._kept: list[Request] = []
+        self._seen: dict[Request, int] = {}
         self.met: Request | None = None
 
     def __call__(self, request: Request) -> bool:
         """Return whether this is the one; a request is counted once, however often it is asked about."""
         if request.method == "GET" or request.path.endswith("/events") or "/leases" in request.path:
             return False
-        if id(request) not in self._seen:
-            self._kept.append(request)  # so that no other one has its id
-            self._seen[id(request)] = len(self._kept)
-        if self._seen[id(request)] != self._number:
+        if self._seen.setdefault(request, len(self._seen) + 1) != self._number:
             return False
         self.met = request
         return True
