@@ -96,9 +96,13 @@ async def killed_at(
                     return True
                 return await done()
 
-            await poll(stopped, bool, within=START, what=f"write {number}, or the end")
-            process.send(signal.SIGKILL)
-            await process.ended()
+            try:
+                await poll(stopped, bool, within=START, what=f"write {number}, or the end")
+            finally:
+                process.send(signal.SIGKILL)
+                await process.ended()
+                for line in process.lines:
+                    print(line)  # noqa: T201 — pytest shows it where something failed
             for proxy in (tenant, management):
                 # What was held never reaches the API server: whoever sent it is gone.
                 ended = [*proxy.requests]

@@ -30,7 +30,7 @@ ANY = [
     {POLICY: "Verify", CA: ""},
     {CA: "ca"},
 ]
-TYPES = ["LoadBalancer", "ClusterIP"]
+TYPES = ["LoadBalancer", "LoadBalancer", "LoadBalancer", "ClusterIP"]
 
 
 class Clusters(RuleBasedStateMachine):
@@ -71,11 +71,18 @@ class Clusters(RuleBasedStateMachine):
         self.service = {"annotations": annotations, "kind": kind, "guarded": False}
 
     @precondition(lambda self: self.service is not None)
-    @rule(annotations=st.sampled_from(ANY), kind=st.sampled_from(TYPES))
-    def change(self, annotations: dict[str, str], kind: str) -> None:
-        """Change the Service, as a user."""
+    @rule(annotations=st.sampled_from(ANY))
+    def annotate(self, annotations: dict[str, str]) -> None:
+        """Change the annotations, as a user."""
         assert self.service is not None
-        self.service |= {"annotations": annotations, "kind": kind}
+        self.service["annotations"] = annotations
+
+    @precondition(lambda self: self.service is not None)
+    @rule(kind=st.sampled_from(TYPES))
+    def retype(self, kind: str) -> None:
+        """Change the type, as a user."""
+        assert self.service is not None
+        self.service["kind"] = kind
 
     @precondition(lambda self: self.service is not None)
     @rule()
@@ -84,7 +91,7 @@ class Clusters(RuleBasedStateMachine):
         assert self.service is not None
         self.service = {**self.service, "deleted": True} if self.service["guarded"] else None
 
-    @precondition(lambda self: self.copy is not None)
+    @precondition(lambda self: self.copy is not None and not self.copy.get("ending"))
     @rule()
     def delete_copy(self) -> None:
         """Delete the LoadBalancer, as an operator."""
@@ -120,10 +127,18 @@ class Clusters(RuleBasedStateMachine):
 
     # What the program does: each step by itself, whoever is killed before or after it
 
+    @precondition(lambda self: self.planned().step not in {Step.NOTHING, Step.WAIT})
     @rule()
     def step(self) -> None:
         """Do the next step, if there is any."""
         self._do(self.planned())
+
+    @precondition(lambda self: self.planned().step not in {Step.NOTHING, Step.WAIT})
+    @rule()
+    def settle(self) -> None:
+        """Do all that can be done now."""
+        while self._do(self.planned()):
+            pass
 
     def _do(self, planned: Plan) -> bool:
         found = self.service
@@ -201,4 +216,4 @@ class Clusters(RuleBasedStateMachine):
 
 
 TestClusters = Clusters.TestCase
-TestClusters.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+TestClusters.settings = settings(max_examples=300, stateful_step_count=50, deadline=None)
