@@ -11,7 +11,7 @@ from tests.tutorial.teller import Teller
 from xds.app.demo.backends import Backend
 from xds.app.demo.certificates import Authority
 from xds.app.demo.client import Attempt, Outcome, ask
-from xds.app.demo.ports import LOOPBACK
+from xds.app.demo.ports import LOOPBACK, Ports
 from xds.app.demo.recorder import Recorder
 from xds.app.demo.waiting import poll
 
@@ -121,6 +121,11 @@ async def play(clusters: Clusters, teller: Teller) -> None:
     teller.step("Insecure mode: TLS, and any certificate will do")
     await tenant("apply", "-f", "-", stdin=INSECURE)
     made = json.loads(await tenant.quietly("get", "service", NAME, "-o", "json"))
+    while not free(made["spec"]["ports"][0]["nodePort"]):
+        teller.say("(that NodePort is taken on this machine: once more)")
+        await tenant.quietly("delete", "service", NAME)
+        await tenant("apply", "-f", "-", stdin=INSECURE)
+        made = json.loads(await tenant.quietly("get", "service", NAME, "-o", "json"))
     node_port, uid = made["spec"]["ports"][0]["nodePort"], made["metadata"]["uid"]
     with TemporaryDirectory(prefix="kubelb-xds-tutorial-") as folder:
         for name, authority in (("right.pem", right), ("wrong.pem", wrong)):
@@ -137,6 +142,11 @@ async def play(clusters: Clusters, teller: Teller) -> None:
             await _tutorial(clusters, teller, wire, uid)
             await _troubleshooting(clusters, teller, wire, backend, Path(folder))
             await _end(clusters, teller, wire)
+
+
+def free(port: int) -> bool:
+    """Return whether nobody else has a port of this machine, which plays the node."""
+    return Ports().choose("a node port", wanted=port).replaces is None
 
 
 async def _tutorial(clusters: Clusters, teller: Teller, wire: Wire, uid: str) -> None:
