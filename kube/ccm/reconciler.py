@@ -204,11 +204,12 @@ class Reconciler:
     async def _refused(self, service: Service, error: ApiError) -> None:
         """Tell the tenant what the management cluster does not take."""
         uid = service.metadata.uid
-        self._refusals[uid] = Finding(
-            NOT_TAKEN,
-            f"the management cluster does not take LoadBalancer {self._tenant.namespace}/{uid}: {error}"
-            f"{_remedy(error, self._tenant)}",
-        )
+        name = f"{LoadBalancer.KIND} {self._tenant.namespace}/{uid}"
+        text = f"the management cluster does not take {name}: {error}{_remedy(error, self._tenant)}"
+        refusal = Finding(NOT_TAKEN, text)
+        if self._refusals.get(uid) != refusal:
+            self._refusals[uid] = refusal
+            log.error("refused: it is tried again from time to time", object=str(service.ref), error=text)
         planned = self._plan(uid)
         if planned.step is Step.TELL:
             await self._tell(service, planned)

@@ -7,11 +7,12 @@ import pytest
 from tests.e2e.sources import ApiObjects, Source, api_objects, files
 from tests.e2e.world import World, world
 from tests.e2e.written import Written, written
+from tests.kube.ccm.conftest import clusters
 from tests.support.kube_api import ApiServer
 from tests.support.workbench import envoy_binary, free_port
 from xds.app.bootstrap import Api
 
-__all__ = ["envoy_binary", "free_port"]
+__all__ = ["clusters", "envoy_binary", "free_port"]
 
 
 @pytest.fixture(params=["sotw", "delta"])

@@ -214,14 +214,14 @@ class Clusters:
                 own_namespace=self.namespace,
                 **{"timing": QUICK, "lease": LEASE, **how},
             )
-            task = asyncio.create_task(manager.run())
+            running = Running(manager, tenant_api, management_api)
             try:
-                yield Running(manager, tenant_api, management_api)
-                assert not task.done(), task.result()
+                yield running
+                assert running.dead or not running.task.done(), running.task.result()
             finally:
-                task.cancel()
-                await asyncio.wait([task])
-                await manager.close()
+                await running.die()
+                if not running.dead:
+                    await manager.close()
 
     @asynccontextmanager
     async def proxies(self) -> AsyncIterator[tuple[FaultProxy, FaultProxy]]:
@@ -254,6 +254,26 @@ class Running:
         self.manager = manager
         self.tenant_api = tenant_api
         self.management_api = management_api
+        self.task = asyncio.create_task(manager.run())
+        self.dead = False
+
+    async def die(self) -> None:
+        """Stop taking part."""
+        self.task.cancel()
+        await asyncio.wait([self.task])
+
+    async def crash(self) -> None:
+        """Stop without a word: nobody gives up the lease."""
+        self.dead = True
+        await self.die()
+
+    async def error(self, kind: str) -> str:
+        """Wait until the informer of a kind says what is wrong."""
+
+        async def probe() -> str:
+            return {each.kind: each.error for each in self.manager.informers}[kind]
+
+        return await poll(probe, bool, within=BOUND, what=f"an error of the informer of {kind}")
 
     @property
     def sent(self) -> list[str]:

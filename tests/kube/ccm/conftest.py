@@ -1,28 +1,14 @@
 """Two clusters for the tests of the cloud controller manager: one server of their own for the tenant's, the shared one for management."""
 
-import asyncio
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
-import pytest
 import pytest_asyncio
 
 from tests.kube.ccm.clusters import GROUP, Clusters, rules
 from tests.support.kube_api import ApiServer
 from tests.support.kube_client import ApiClient
-
-
-@pytest.fixture(scope="session")
-def tenant_server(kube_programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    """Run the tenant's API server, which all of these tests share: do not pause, kill or restore it."""
-    server = ApiServer(kube_programs, tmp_path_factory.mktemp("tenant-server"))
-    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
-        try:
-            runner.run(server.start())
-            yield server
-        finally:
-            runner.run(server.stop())
 
 
 @pytest_asyncio.fixture

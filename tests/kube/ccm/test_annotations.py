@@ -103,37 +103,6 @@ async def test_a_ca_without_a_policy_sets_nothing(clusters: Clusters) -> None:
         assert f"annotation {CA}: 'ca' has no effect without {POLICY}" in event["message"]
 
 
-async def test_layer_7_is_left_alone(clusters: Clusters) -> None:
-    """Nothing happens to an Ingress with the annotations, nor in the management cluster; routes are not even read."""
-    async with clusters.ccm() as running:
-        ingress = {
-            "apiVersion": "networking.k8s.io/v1",
-            "kind": "Ingress",
-            "metadata": {
-                "name": "web",
-                "namespace": clusters.namespace,
-                "annotations": {POLICY: "Insecure", CA: "ca"},
-            },
-            "spec": {"defaultBackend": {"service": {"name": "web", "port": {"number": 443}}}},
-        }
-        path = f"/apis/networking.k8s.io/v1/namespaces/{clusters.namespace}/ingresses"
-        before = await clusters.tenant.request("POST", path, ingress)
-        made = await clusters.create(kind="ClusterIP", annotations={POLICY: "Insecure"})
-        witness = await clusters.create("witness")
-        await clusters.copied(witness)
-        await running.settled()
-        assert await clusters.tenant.request("GET", f"{path}/web") == before
-        assert (await clusters.tenant.get(made))["metadata"]["resourceVersion"] == made["metadata"][
-            "resourceVersion"
-        ]
-        names = (await clusters.management.list("kubelb.k8c.io/v1alpha1", "LoadBalancer", clusters.home))[
-            "items"
-        ]
-        assert [each["metadata"]["name"] for each in names] == [witness["metadata"]["uid"]]
-        asked = {path for path in running.sent if "ingresses" in path or "routes" in path}
-        assert asked == set()
-
-
 async def test_conditions_come_back_as_events(clusters: Clusters) -> None:
     """What the control plane says of the LoadBalancer is an Event on the Service, and a condition in its status."""
     text = 'failed to get CA secret: spec.upstreamTLS.caSecretRef.name names "ca"'
