@@ -128,7 +128,7 @@ async def test_from_its_creation_to_its_end(cluster: Written, writing: World) ->
         assert await cluster.found(service, lambda it: it is None, what="no Service") is None
         await writing.updates.acked_removal(CLUSTER, writing.resource_name("web", backend.port), since=since)
         assert (await ask(port, host=ENVOYS)).outcome is Outcome.REFUSED
-        assert await cluster.events("web") == {}
+        assert await cluster.events("web") == []
     assert await writing.rejected() == {}
 
 

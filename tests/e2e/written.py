@@ -18,8 +18,9 @@ from kube.controllers.ports import Key, candidates
 from tests.e2e.sources import ApiObjects
 from tests.e2e.world import API_VERSION, LOOPBACK
 from tests.kube.controllers.exposing import look, service
-from tests.support.kube_api import START_WITHIN, ApiServer, Identity, may
+from tests.support.kube_api import ApiServer, Identity, may
 from tests.support.kube_client import ApiClient, Object
+from tests.support.program import START_WITHIN
 from xds.app.address import HostPort
 from xds.app.bootstrap import Api, Bootstrap
 from xds.app.demo.waiting import Journal, poll
@@ -119,15 +120,11 @@ class Written(ApiObjects):
             partial(look, self.client, thing), lambda it: bool(holds(it)), within=WITHIN, what=what
         )
 
-    async def events(self, name: str) -> dict[str, Object]:
-        """Return the Events about a LoadBalancer, by their reasons."""
-        listed = await self.client.list(
-            "v1",
-            "Event",
-            self.tenant,
-            fieldSelector=f"involvedObject.name={name},involvedObject.kind=LoadBalancer",
-        )
-        return {event["reason"]: event for event in listed["items"]}
+    async def events(self, name: str) -> list[Object]:
+        """Return the Events about a LoadBalancer, the first one first."""
+        selector = f"involvedObject.name={name},involvedObject.kind=LoadBalancer"
+        listed = await self.client.list("v1", "Event", self.tenant, fieldSelector=selector)
+        return sorted(listed["items"], key=lambda event: int(event["metadata"]["resourceVersion"]))
 
     async def versions(self) -> dict[tuple[str, str], str]:
         """Return the resourceVersion of everything in the tenant's namespace that the program writes, by kind and name."""
