@@ -17,7 +17,7 @@ demo: $(VENV)/.demo ## Run the main job: manifests in, a real Envoy re-encryptin
 	@$(BIN)/kubelb-xds demo $(ARGS)
 
 demo-kubernetes: $(VENV)/.dev ## Play the reference's tutorial with kubectl on two real API servers, CCM, control plane and Envoy
-	@$(BIN)/python -m tests.tutorial
+	@$(BIN)/python -m tests.tutorial $(ARGS)
 
 test: $(VENV)/.dev ## Run every test (ARGS='-k name' for some)
 	@$(BIN)/python -m tests.envtest.assets >/dev/null

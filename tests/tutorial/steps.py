@@ -1,235 +1,321 @@
-"""The tutorial, step by step: the reference's own manifests and commands, its Troubleshooting list, and the bytes that went through Envoy."""
+"""The steps: the reference's two modes, its Troubleshooting list line by line, and what else a tenant's user comes across.
 
-import json
-from collections.abc import Callable
-from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
-
-from tests.tutorial.clusters import BOUND, HOME, Clusters
-from tests.tutorial.teller import Teller
-from xds.app.demo.backends import Backend
-from xds.app.demo.certificates import Authority
-from xds.app.demo.client import Attempt, Outcome, ask
-from xds.app.demo.ports import LOOPBACK, Ports
-from xds.app.demo.recorder import Recorder
-from xds.app.demo.waiting import poll
-
-POLICY, CA = "kubelb.k8c.io/backend-tls-policy", "kubelb.k8c.io/backend-tls-ca-secret"
-NAME = "my-tls-backend"
-INSECURE = """\
-apiVersion: v1
-kind: Service
-metadata:
-  name: my-tls-backend
-  namespace: default
-  annotations:
-    kubelb.k8c.io/backend-tls-policy: "Insecure"
-spec:
-  type: LoadBalancer
-  selector:
-    app: my-tls-backend
-  ports:
-    - port: 443
-      targetPort: 443
+One function for each step, which yields the commands with what they printed, and what was seen of the bytes. Each goes on where the one
+before has ended. This module knows what the reference says, and neither how things are started nor how they are shown.
 """
-VERIFY = INSECURE.replace(
-    '"Insecure"\n', '"Verify"\n    kubelb.k8c.io/backend-tls-ca-secret: "my-backend-ca"\n'
-)
-NODE = {
-    "addresses": [{"type": "ExternalIP", "address": LOOPBACK}],
-    "conditions": [{"type": "Ready", "status": "True"}],
-}
+
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from functools import partial
+from typing import Final, NamedTuple, TypeAlias
+
+from tests.tutorial.cast import Cast
+from tests.tutorial.played import EXTERNAL_IP
+from tests.tutorial.shell import Typed
+from tests.tutorial.stage import CONTROL_PLANE_LOG, HOME, SERVICE, Stage
+from xds.app.demo import evidence
+from xds.app.demo.client import Outcome, ask
+from xds.app.demo.evidence import Caption, Evidence, Exchange
+from xds.app.demo.recorder import Recording
+from xds.app.demo.waiting import NotSeenError, poll
+
+Seen: TypeAlias = Typed | Evidence | Caption
+Play: TypeAlias = Callable[[Stage, Cast], AsyncIterator[Seen]]
+
+TLS: Final = "TLSv1.3"
+POLICY: Final = "kubelb.k8c.io/backend-tls-policy"
+CA: Final = "kubelb.k8c.io/backend-tls-ca-secret"
+LB: Final = f"kubectl -n {HOME} get lb"
+CREATE: Final = f"kubectl -n {HOME} create secret generic my-backend-ca --from-file=ca.crt="
+REPLACED: Final = "--dry-run=client -o yaml | kubectl replace -f -"
+IN_FORCE: Final = '{"caSecretRef":{"name":"my-backend-ca"},"policy":"Verify"}'
+
+NO_HEALTHY_HOST: Final = "UH"
+UPSTREAM_FAILED: Final = "UF"
 
 
-class Wire:
-    """What goes through Envoy, and who saw it."""
+class Step(NamedTuple):
+    """One step before it is played; `reference` is the line of the reference that it provokes, if it is one."""
 
-    def __init__(
-        self, clusters: Clusters, teller: Teller, backend: Backend, recorder: Recorder, port: int
-    ) -> None:
-        self._clusters = clusters
-        self._teller = teller
-        self._backend = backend
-        self._recorder = recorder
-        self._port = port
-        self._payloads = 0
+    title: str
+    play: Play
+    reference: str = ""
 
-    async def passes(self, *, tls: bool) -> None:
-        """Wait until a client's bytes come to the backend, and see how."""
-        self._payloads += 1
-        payload = f"hello {self._payloads}\n".encode()
-        attempt = await self._until(lambda it: it.outcome is Outcome.REPLY, payload, "a reply")
-        seen = next(each for each in reversed(self._backend.connections) if payload in each.received)
-        recording = next(each for each in reversed(self._recorder.recordings) if each.peer)
-        assert bool(seen.tls_version) is tls, seen
-        how = f"over {seen.tls_version}" if tls else "in the clear"
-        self._teller.seen("client", f"sent {payload!r} to Envoy, got {attempt.reply!r} back")
-        self._teller.seen("backend", f"{len(payload)} bytes {how}")
-        sent = recording.to_backend
-        assert sent.only_tls is tls, recording
-        self._teller.seen("wire", f"{'all in TLS records' if tls else 'readable'}")
 
-    async def is_cut(self) -> None:
-        """Wait until nothing passes."""
-        await self._until(lambda it: it.cut, b"hello\n", "a connection that is cut")
-        received = len(self._backend.received)
-        attempt = await ask(self._port, b"secret\n")
-        assert attempt.cut, attempt
-        assert len(self._backend.received) == received, "bytes came through"
-        self._teller.seen("client", "connection cut by Envoy, no byte came to the backend")
+def holds(seen: Iterable[Seen]) -> bool:
+    """Return whether everything was as it should be."""
+    return all(each.holds for each in seen if not isinstance(each, Caption))
 
-    async def fails_to_verify(self) -> None:
-        """Wait until Envoy has refused the backend's certificate, and the backend has heard so."""
-        admin = self._clusters.envoy.admin
 
-        async def refused() -> int:
-            return sum((await admin.stats("ssl.fail_verify_error")).values())
+# What the bytes tell
 
-        count = await poll(refused, bool, within=BOUND, what="ssl.fail_verify_error")
-        self._teller.seen("Envoy", f"ssl.fail_verify_error {count}")
-        seen = self._backend.connections
-        await seen.until(
-            lambda: any("UNKNOWN_CA" in each.failure for each in seen), within=BOUND, what="UNKNOWN_CA"
+
+def _since(stage: Stage, seen: Exchange) -> list[Recording]:
+    """Return what was recorded since an exchange began."""
+    return stage.nodes.since(seen.attempt.started)
+
+
+async def _over_tls(stage: Stage, *, presented: str, since: float | None = None) -> AsyncIterator[Seen]:
+    """Yield what shows that a client's bytes come through over TLS; `since`: from then on Envoy sent nothing else."""
+    seen = await stage.exchange_until(_arrived(TLS))
+    yield evidence.received(seen, tls=TLS, presented=presented)
+    yield evidence.all_tls(_since(stage, seen) if since is None else stage.nodes.since(since))
+    yield evidence.replied(seen, tls=TLS)
+
+
+async def _in_the_clear_to_tls(stage: Stage) -> AsyncIterator[Seen]:
+    """Yield what shows that a client's bytes reach a backend that speaks TLS in the clear, which is of no use to it."""
+    seen = await _readable(stage)
+    yield evidence.readable(_since(stage, seen), seen)
+    failed = [
+        each for each in stage.backend.connections if each.opened >= seen.attempt.started and each.failure
+    ]
+    reason = failed[0].failure if failed else "no failure"
+    yield Evidence(
+        "backend",
+        f"no TLS handshake: {reason}",
+        holds=bool(failed) and not any(each.received for each in failed),
+    )
+
+
+async def _readable(stage: Stage) -> Exchange:
+    """Send lines until one is readable on the wire; return the last one."""
+    return await stage.exchange_until(
+        lambda seen: any(each.to_backend.first == seen.line for each in _since(stage, seen))
+    )
+
+
+def _arrived(tls: str) -> Callable[[Exchange], bool]:
+    """Return what tells whether the line of an exchange arrived over this version of TLS, or "" for none."""
+    return lambda seen: seen.arrived is not None and seen.arrived.tls_version == tls
+
+
+async def _refused(stage: Stage) -> AsyncIterator[Seen]:
+    """Yield what shows that Envoy refuses clients and sends nothing at all."""
+    await stage.exchange_until(lambda seen: seen.attempt.cut)
+    seen = await stage.exchange()
+    recorded = _since(stage, seen)
+    yield Evidence(
+        "wire",
+        f"{len(recorded) or 'no'} connections, {recorded[0].to_backend if recorded else 'no bytes'}",
+        holds=not recorded,
+    )
+    yield evidence.cut(seen, NO_HEALTHY_HOST)
+
+
+# What is told, and where
+
+
+async def _said(stage: Stage, text: str) -> AsyncIterator[Seen]:
+    """Yield the three places where something is said: the log, the condition of the LoadBalancer, the Event of the tenant's Service."""
+    quoted = f'"{text}"' if "'" in text else f"'{text}'"
+    yield await stage.management.shows(f"grep {quoted} {CONTROL_PLANE_LOG} | tail -n 1", text)
+    path = '{.items[0].status.conditions[?(@.status=="False")].message}'
+    yield await stage.management.shows(f"{LB} -o jsonpath='{path}'", text)
+    yield await stage.tenant.shows(f"kubectl describe service {SERVICE} | grep {quoted}", rf"Warning.*{text}")
+
+
+async def _asks(stage: Stage, upstream_tls: str) -> Typed:
+    return await stage.management.prints(f"{LB} -o jsonpath='{{.items[0].spec.upstreamTLS}}'", upstream_tls)
+
+
+def _annotate(*changes: str) -> str:
+    return " ".join(("kubectl annotate --overwrite service", SERVICE, *changes))
+
+
+# The reference, from its first line to its last
+
+
+async def _default(stage: Stage, _: Cast) -> AsyncIterator[Seen]:
+    yield await stage.tenant.does("kubectl apply -f examples/kubernetes/plain.yaml")
+    await stage.connect()
+    yield await stage.management.shows(LB, rf"True +{SERVICE} +default")
+    yield await stage.tenant.shows(f"kubectl get service {SERVICE}", rf"LoadBalancer .* {EXTERNAL_IP} ")
+    yield await _asks(stage, "")
+    async for seen in _in_the_clear_to_tls(stage):
+        yield seen
+
+
+async def _insecure(stage: Stage, _: Cast) -> AsyncIterator[Seen]:
+    yield await stage.tenant.does("kubectl apply -f examples/kubernetes/insecure.yaml")
+    yield await _asks(stage, '{"policy":"Insecure"}')
+    copied = "{.items[0].metadata.annotations}"
+    yield await stage.management.shows(
+        f"{LB} -o jsonpath='{copied}'", r'\A\{"kubelb.k8c.io/tenant-cluster":"[^"]+"\}\Z'
+    )
+    yield await stage.tenant.shows(f"kubectl get service {SERVICE} -o yaml | grep {POLICY}:", "Insecure")
+    async for seen in _over_tls(stage, presented="self-signed"):
+        yield seen
+
+
+async def _place_ca(stage: Stage, cast: Cast) -> AsyncIterator[Seen]:
+    cast.write(stage.folder, "ca.crt", cast.authority.pem)
+    yield Caption("the backend has a certificate of that CA now")
+    stage.backend.present(cast.issued)
+    yield await stage.management.does(
+        'sed "s|<base64-encoded.*>|$(base64 -w0 ca.crt)|" examples/kubernetes/ca-secret.yaml | kubectl apply -f -'
+    )
+    yield await stage.management.shows(
+        f"kubectl -n {HOME} get secret my-backend-ca -o jsonpath='{{.data.ca\\.crt}}' | base64 -d | head -n 1",
+        "BEGIN CERTIFICATE",
+    )
+
+
+async def _verify(stage: Stage, cast: Cast) -> AsyncIterator[Seen]:
+    began = time.monotonic()
+    yield await stage.tenant.does("kubectl apply -f examples/kubernetes/verify.yaml")
+    yield await _asks(stage, IN_FORCE)
+    yield await stage.management.shows(LB, r"Verify +my-backend-ca +True")
+    async for seen in _over_tls(stage, presented=cast.issued.name, since=began):
+        yield seen
+
+
+# Troubleshooting
+
+
+async def _without_ca(stage: Stage, _: Cast) -> AsyncIterator[Seen]:
+    yield await stage.tenant.does(_annotate(f"{CA}-"))
+    yield await _asks(stage, '{"policy":"Verify"}')
+    async for seen in _said(stage, "caSecretRef is required for Verify policy"):
+        yield seen
+    async for seen in _in_the_clear_to_tls(stage):
+        yield seen
+
+
+async def _missing_secret(stage: Stage, _: Cast) -> AsyncIterator[Seen]:
+    yield await stage.management.does(f"kubectl -n {HOME} delete secret my-backend-ca")
+    yield await stage.tenant.does(_annotate(f"{CA}=my-backend-ca"))
+    yield await _asks(stage, IN_FORCE)
+    async for seen in _said(stage, "failed to get CA secret"):
+        yield seen
+    async for seen in _refused(stage):
+        yield seen
+
+
+async def _missing_key(stage: Stage, cast: Cast) -> AsyncIterator[Seen]:
+    began = time.monotonic()
+    yield await stage.management.does(
+        f"kubectl -n {HOME} create secret generic my-backend-ca --from-file=tls.crt=ca.crt"
+    )
+    async for seen in _said(stage, "secret my-backend-ca missing 'ca.crt' key"):
+        yield seen
+    async for seen in _refused(stage):
+        yield seen
+    yield Caption("its remedy:")
+    yield await stage.management.does(f"kubectl -n {HOME} delete secret my-backend-ca")
+    yield await stage.management.does(f"{CREATE}ca.crt")
+    async for seen in _over_tls(stage, presented=cast.issued.name, since=began):
+        yield seen
+    yield await stage.tenant.shows(
+        f"kubectl describe service {SERVICE} | grep ' ResolvedRefs '", "Normal +ResolvedRefs"
+    )
+
+
+async def _verify_failed(stage: Stage, cast: Cast) -> AsyncIterator[Seen]:
+    began = time.monotonic()
+    yield Caption("the backend gets a certificate of an intermediate CA, and does not send that")
+    stage.backend.present(cast.by_intermediate)
+    seen = await stage.exchange()
+    yield evidence.cut(seen, UPSTREAM_FAILED, reason="CERTIFICATE_VERIFY_FAILED")
+    yield evidence.all_tls(stage.nodes.since(began))
+    yield Caption("its remedy:")
+    cast.write(stage.folder, "bundle.crt", cast.authority.pem + cast.intermediate.pem)
+    yield await stage.management.does(f"{CREATE}bundle.crt {REPLACED}")
+    async for more in _over_tls(stage, presented=cast.by_intermediate.name, since=began):
+        yield more
+
+
+async def _plain_backend(stage: Stage, _: Cast) -> AsyncIterator[Seen]:
+    began = time.monotonic()
+    yield Caption("the backend speaks no TLS any more")
+    stage.backend.present(None)
+    seen = await stage.exchange()
+    yield evidence.cut(seen, UPSTREAM_FAILED, reason="WRONG_VERSION_NUMBER")
+    yield evidence.all_tls(stage.nodes.since(began))
+    yield Caption("its remedy:")
+    yield await stage.tenant.does(_annotate(f"{POLICY}-", f"{CA}-"))
+    yield await _asks(stage, "")
+    seen = await stage.exchange_until(_arrived(""))
+    yield evidence.received(seen)
+    yield evidence.readable(_since(stage, seen), seen)
+    yield evidence.replied(seen)
+
+
+async def _rotated(stage: Stage, cast: Cast) -> AsyncIterator[Seen]:
+    stage.backend.present(cast.issued)
+    yield await stage.tenant.does("kubectl apply -f examples/kubernetes/verify.yaml")
+    async for seen in _over_tls(stage, presented=cast.issued.name):
+        yield seen
+    began = time.monotonic()
+    yield Caption(
+        "the backend gets a certificate of a new CA, then the Secret does; nobody touches the Service"
+    )
+    stage.backend.present(cast.renewed)
+    cast.write(stage.folder, "new-ca.crt", cast.new_authority.pem)
+    seen_before = await stage.exchange()
+    yield evidence.cut(seen_before, UPSTREAM_FAILED, reason="CERTIFICATE_VERIFY_FAILED")
+    yield await stage.management.does(f"{CREATE}new-ca.crt {REPLACED}")
+    async for seen in _over_tls(stage, presented=cast.renewed.name, since=began):
+        yield seen
+
+
+# What the reference does not tell
+
+
+async def _wrong_policy(stage: Stage, cast: Cast) -> AsyncIterator[Seen]:
+    began = time.monotonic()
+    yield await stage.tenant.does(_annotate(f"{POLICY}=verify"))
+    yield await stage.tenant.shows(
+        f"kubectl describe service {SERVICE} | grep InvalidBackendTLSPolicy",
+        rf"Warning .*annotation {POLICY}: 'verify' is not allowed: must be exactly Insecure or Verify",
+    )
+    yield await _asks(stage, IN_FORCE)
+    async for seen in _over_tls(stage, presented=cast.renewed.name, since=began):
+        yield seen
+
+
+async def _deleted(stage: Stage, _: Cast) -> AsyncIterator[Seen]:
+    yield await stage.tenant.does(f"kubectl delete service {SERVICE}")
+    yield await stage.management.prints(
+        f"kubectl -n {HOME} get lb,service", f"No resources found in {HOME} namespace."
+    )
+    try:
+        await poll(
+            partial(ask, stage.port, host=EXTERNAL_IP),
+            lambda attempt: attempt.outcome is Outcome.REFUSED,
+            within=10,
+            what="a port that is closed",
         )
-        failure = next(each.failure for each in reversed(seen) if "UNKNOWN_CA" in each.failure)
-        self._teller.seen("backend", f"handshake failed: {failure}")
-
-    async def is_refused(self) -> None:
-        """Wait until Envoy no longer listens."""
-        await self._until(lambda it: it.outcome is Outcome.REFUSED, b"hello\n", "a port that is closed")
-        self._teller.seen("client", "connection refused: Envoy no longer listens")
-
-    async def _until(self, holds: Callable[[Attempt], bool], payload: bytes, what: str) -> Attempt:
-        return await poll(partial(ask, self._port, payload), holds, within=BOUND, what=what, every=0.1)
+    except NotSeenError as error:
+        yield Evidence("client", str(error), holds=False)
+    else:
+        yield Evidence("client", "connection refused: Envoy listens there no more", holds=True)
 
 
-async def play(clusters: Clusters, teller: Teller) -> None:
-    """Play all of it. Raises NotSeenError and AssertionError for what is not as the reference says."""
-    tenant = clusters.tenant
-    right, wrong = Authority("right"), Authority("wrong")
-    await tenant.quietly(
-        "create",
-        "-f",
-        "-",
-        stdin=json.dumps({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "worker"}}),
-    )
-    await tenant.quietly(
-        "patch", "node", "worker", "--subresource=status", "-p", json.dumps({"status": NODE})
-    )
-
-    teller.step("Insecure mode: TLS, and any certificate will do")
-    await tenant("apply", "-f", "-", stdin=INSECURE)
-    made = json.loads(await tenant.quietly("get", "service", NAME, "-o", "json"))
-    while not free(made["spec"]["ports"][0]["nodePort"]):
-        teller.say("(that NodePort is taken on this machine: once more)")
-        await tenant.quietly("delete", "service", NAME)
-        await tenant("apply", "-f", "-", stdin=INSECURE)
-        made = json.loads(await tenant.quietly("get", "service", NAME, "-o", "json"))
-    node_port, uid = made["spec"]["ports"][0]["nodePort"], made["metadata"]["uid"]
-    with TemporaryDirectory(prefix="kubelb-xds-tutorial-") as folder:
-        for name, authority in (("right.pem", right), ("wrong.pem", wrong)):
-            Path(folder, name).write_bytes(authority.pem)
-        async with (
-            Backend("web", identity=right.issue("web")) as backend,
-            Recorder("web", backend.port, port=node_port) as recorder,
-        ):
-            recorded = await clusters.management.until(
-                *("-n", HOME, "get", "lb", uid, "-o", "jsonpath={.status.service.ports[0].targetPort}"),
-                holds=str.isdecimal,
-            )
-            wire = Wire(clusters, teller, backend, recorder, int(recorded))
-            await _tutorial(clusters, teller, wire, uid)
-            await _troubleshooting(clusters, teller, wire, backend, Path(folder))
-            await _end(clusters, teller, wire)
-
-
-def free(port: int) -> bool:
-    """Return whether nobody else has a port of this machine, which plays the node."""
-    return Ports().choose("a node port", wanted=port).replaces is None
-
-
-async def _tutorial(clusters: Clusters, teller: Teller, wire: Wire, uid: str) -> None:
-    tenant, management = clusters.tenant, clusters.management
-    await management("-n", HOME, "get", "lb")
-    spec = await management.quietly("-n", HOME, "get", "lb", uid, "-o", "jsonpath={.spec.upstreamTLS}")
-    assert json.loads(spec) == {"policy": "Insecure"}
-    teller.seen("spec", f"upstreamTLS: {spec}")
-    await wire.passes(tls=True)
-    await tenant.until(
-        "get", "events", "--field-selector", "reason=Programmed", holds=lambda it: "Normal" in it
-    )
-
-    teller.step("The cloud gives Envoy's Service an address, and the tenant sees it")
-    service = f"envoy-{uid}"
-    address = json.dumps({"status": {"loadBalancer": {"ingress": [{"ip": "203.0.113.7"}]}}})
-    await management.until("-n", HOME, "get", "service", service, holds=lambda it: "LoadBalancer" in it)
-    await management("-n", HOME, "patch", "service", service, "--subresource=status", "-p", address)
-    await tenant.until("get", "service", NAME, holds=lambda it: "203.0.113.7" in it)
-
-
-async def _troubleshooting(
-    clusters: Clusters, teller: Teller, wire: Wire, backend: Backend, folder: Path
-) -> None:
-    """Play Verify mode by way of everything that can be wrong with it, in the reference's words."""
-    tenant, management, log = clusters.tenant, clusters.management, clusters.manager_log
-    secret = ("-n", HOME, "create", "secret", "generic", "my-backend-ca")
-
-    async def event(text: str) -> None:
-        await tenant.until("get", "events", "--field-selector", "type=Warning", holds=lambda it: text in it)
-        line = await log.says(text)
-        teller.seen("manager log", line.partition(":")[0] if text not in line.partition(":")[0] else text)
-
-    teller.step("Verify mode, and the Secret does not exist: failed to get CA secret")
-    await tenant("apply", "-f", "-", stdin=VERIFY)
-    await event("failed to get CA secret")
-    await wire.is_cut()
-
-    teller.step("The Secret has no ca.crt: secret <name> missing 'ca.crt' key")
-    await management(*secret, f"--from-file=tls.crt={folder / 'right.pem'}")
-    await event("secret my-backend-ca missing 'ca.crt' key")
-    await wire.is_cut()
-
-    teller.step("Another CA: the handshake fails with certificate verify failed")
-    await management("-n", HOME, "delete", "secret", "my-backend-ca")
-    await management(*secret, f"--from-file=ca.crt={folder / 'wrong.pem'}")
-    await wire.fails_to_verify()
-    await wire.is_cut()
-
-    teller.step("The right CA: changes to the Secret are picked up, nothing has to be triggered")
-    await management("-n", HOME, "delete", "secret", "my-backend-ca")
-    await management(*secret, f"--from-file=ca.crt={folder / 'right.pem'}")
-    await wire.passes(tls=True)
-
-    teller.step("Verify without a CA: caSecretRef is required for Verify policy, and plain TCP")
-    await tenant("annotate", "service", NAME, f"{CA}-")
-    await event("caSecretRef is required for Verify policy")
-    backend.present(None)
-    await wire.passes(tls=False)
-
-    teller.step("TLS to a plain backend: the connection is cut")
-    await tenant("annotate", "--overwrite", "service", NAME, f"{POLICY}=Insecure")
-    await wire.is_cut()
-
-    teller.step("A word that is none of the two changes nothing, and says so")
-    await tenant("annotate", "--overwrite", "service", NAME, f"{POLICY}=insecure")
-    await tenant.until(
-        *("get", "events", "--field-selector", "reason=InvalidBackendTLSPolicy"),
-        holds=lambda it: "must be exactly Insecure or Verify" in it,
-    )
-    await wire.is_cut()
-
-    teller.step("Without the annotation: plain TCP")
-    await tenant("annotate", "service", NAME, f"{POLICY}-")
-    await wire.passes(tls=False)
-
-
-async def _end(clusters: Clusters, teller: Teller, wire: Wire) -> None:
-    teller.step("The Service is deleted, and nothing is left")
-    await clusters.tenant("delete", "service", NAME)
-    await clusters.management.until(
-        "-n", HOME, "get", "lb,service", holds=lambda it: "No resources found" in it
-    )
-    await wire.is_refused()
-    teller.say("")
-    teller.say("The tutorial gives what it says.")
+STEPS: Final = (
+    Step("Neither annotation: Envoy connects in plain TCP", _default),
+    Step("Insecure mode", _insecure),
+    Step("Verify mode, 1. Place the CA on the management cluster", _place_ca),
+    Step("Verify mode, 2. Annotate the tenant Service", _verify),
+    Step(
+        "Troubleshooting: Verify without backend-tls-ca-secret",
+        _without_ca,
+        "caSecretRef is required for Verify policy",
+    ),
+    Step("Troubleshooting: the Secret does not exist", _missing_secret, "failed to get CA secret"),
+    Step("Troubleshooting: the Secret has no ca.crt", _missing_key, "secret <name> missing 'ca.crt' key"),
+    Step(
+        "Troubleshooting: the chain is incomplete",
+        _verify_failed,
+        "Handshake fails with certificate verify failed",
+    ),
+    Step(
+        "Troubleshooting: the backend does not speak TLS",
+        _plain_backend,
+        'Connection resets / TLS alerts with a "plain" backend',
+    ),
+    Step("Troubleshooting: the CA is another one", _rotated, "Changes to the CA Secret are not picked up"),
+    Step("A policy that is neither Insecure nor Verify", _wrong_policy),
+    Step("The Service is deleted", _deleted),
+)
+"""In order; the first one needs a stage on which nothing was played yet."""
