@@ -140,7 +140,7 @@ async def play(clusters: Clusters, teller: Teller) -> None:
             )
             wire = Wire(clusters, teller, backend, recorder, int(recorded))
             await _tutorial(clusters, teller, wire, uid)
-            await _troubleshooting(clusters, teller, wire, backend, Path(folder))
+            await _troubleshooting(clusters, teller, wire, uid, backend, Path(folder))
             await _end(clusters, teller, wire)
 
 
@@ -169,7 +169,7 @@ async def _tutorial(clusters: Clusters, teller: Teller, wire: Wire, uid: str) ->
 
 
 async def _troubleshooting(
-    clusters: Clusters, teller: Teller, wire: Wire, backend: Backend, folder: Path
+    clusters: Clusters, teller: Teller, wire: Wire, uid: str, backend: Backend, folder: Path
 ) -> None:
     """Play Verify mode by way of everything that can be wrong with it, in the reference's words."""
     tenant, management, log = clusters.tenant, clusters.management, clusters.manager_log
@@ -178,7 +178,7 @@ async def _troubleshooting(
     async def event(text: str) -> None:
         await tenant.until("get", "events", "--field-selector", "type=Warning", holds=lambda it: text in it)
         line = await log.says(text)
-        teller.seen("manager log", line.partition(":")[0] if text not in line.partition(":")[0] else text)
+        teller.seen("manager log", text)
 
     teller.step("Verify mode, and the Secret does not exist: failed to get CA secret")
     await tenant("apply", "-f", "-", stdin=VERIFY)
