@@ -2,6 +2,8 @@
 
 import time
 
+import pytest
+
 from tests.e2e.tenancy import Tenancy, node_port
 from tests.e2e.written import ENVOYS
 from tests.kube.ccm.clusters import FINALIZER
@@ -9,8 +11,12 @@ from xds.app.demo.certificates import self_signed
 from xds.app.demo.client import Traffic
 
 
-async def test_a_service_deleted_meanwhile(tenancy: Tenancy) -> None:
-    """It is served until the management cluster is back, and gone from both clusters and from Envoy then; the others go on."""
+@pytest.mark.parametrize("silent", [False, True], ids=["gone", "silent"])
+async def test_a_service_deleted_meanwhile(tenancy: Tenancy, *, silent: bool) -> None:
+    """It is served until the management cluster is back, and gone from both clusters and from Envoy then; the others go on.
+
+    Whether connections are refused, or stay and nobody answers, as from a process that is stopped.
+    """
     clusters = tenancy.clusters
     async with (
         clusters.proxies() as (_, management),
@@ -29,8 +35,12 @@ async def test_a_service_deleted_meanwhile(tenancy: Tenancy) -> None:
             await clusters.became(made, lambda it: "ingress" in it["status"]["loadBalancer"])
 
         async with Traffic(kept_port, host=ENVOYS, per_second=20) as traffic:
-            management.refuse()
-            management.cut_all()
+            if silent:
+                management.silence()
+                management.hang()
+            else:
+                management.refuse()
+                management.cut_all()
             await clusters.tenant.delete(deleted)
             await clusters.annotate(kept, policy="insecure", **{"example.com/note": "meanwhile"})
             # Both are as they were, and Envoy has both.
@@ -41,7 +51,10 @@ async def test_a_service_deleted_meanwhile(tenancy: Tenancy) -> None:
             await tenancy.cut(deleted_port)
             await traffic.since(time.monotonic(), count=5)
 
-            await management.accept()
+            if silent:
+                management.heal()
+            else:
+                await management.accept()
             await clusters.became(deleted, lambda it: not it)
             assert await clusters.find(clusters.management, clusters.copy_of(deleted)) == {}
             assert await clusters.find(clusters.management, tenancy.service_of(deleted)) == {}

@@ -91,7 +91,7 @@ class Screen:
         lines = typed.printed.splitlines()
         if typed.brief and typed.holds:
             lines = [f"({len(lines)} objects)"]
-        for line in lines:
+        for line in lines or ("(nothing)",):
             self.line("\n".join(_wrapped(line)), "" if typed.holds else "red")
 
     def finished(self, number: int, *, seconds: float) -> None:

@@ -30,6 +30,11 @@ def test_a_command_and_what_it_printed() -> None:
     assert max(map(len, lines)) <= WIDTH
 
 
+def test_a_command_that_printed_nothing() -> None:
+    """It is said so."""
+    assert shown(Typed("tenant", "true", "", holds=True)) == ["tenant$ true", "  (nothing)"]
+
+
 def test_of_a_brief_one_only_the_number_counts() -> None:
     """Unless it went wrong: then all of it is shown."""
     printed = "one created\ntwo created"
