@@ -48,9 +48,9 @@ async def test_insecure_then_verify_then_none(tenancy: Tenancy) -> None:
         assert over(node, since) == {""}
 
         # And back: whatever is new on the wire is TLS again.
+        node.backend.present(self_signed("somebody"))
         await clusters.annotate(made, policy="Insecure")
         await tenancy.in_force(made, {"policy": "Insecure"})
-        node.backend.present(self_signed("somebody"))
         await tenancy.answered(port)
         since = time.monotonic()
         await tenancy.answered(port)
