@@ -175,19 +175,22 @@ async def _troubleshooting(
     tenant, management, log = clusters.tenant, clusters.management, clusters.manager_log
     secret = ("-n", HOME, "create", "secret", "generic", "my-backend-ca")
 
-    async def event(text: str) -> None:
+    async def said(text: str) -> None:
+        """See it in all three places: the Event on the Service, the condition on the LoadBalancer, the manager's log."""
         await tenant.until("get", "events", "--field-selector", "type=Warning", holds=lambda it: text in it)
-        line = await log.says(text)
+        conditions = "jsonpath={range .status.conditions[*]}{.type}={.status}: {.message}{'\\n'}{end}"
+        await management.until("-n", HOME, "get", "lb", uid, "-o", conditions, holds=lambda it: text in it)
+        await log.says(text)
         teller.seen("manager log", text)
 
     teller.step("Verify mode, and the Secret does not exist: failed to get CA secret")
     await tenant("apply", "-f", "-", stdin=VERIFY)
-    await event("failed to get CA secret")
+    await said("failed to get CA secret")
     await wire.is_cut()
 
     teller.step("The Secret has no ca.crt: secret <name> missing 'ca.crt' key")
     await management(*secret, f"--from-file=tls.crt={folder / 'right.pem'}")
-    await event("secret my-backend-ca missing 'ca.crt' key")
+    await said("secret my-backend-ca missing 'ca.crt' key")
     await wire.is_cut()
 
     teller.step("Another CA: the handshake fails with certificate verify failed")
@@ -203,7 +206,7 @@ async def _troubleshooting(
 
     teller.step("Verify without a CA: caSecretRef is required for Verify policy, and plain TCP")
     await tenant("annotate", "service", NAME, f"{CA}-")
-    await event("caSecretRef is required for Verify policy")
+    await said("caSecretRef is required for Verify policy")
     backend.present(None)
     await wire.passes(tls=False)
 
