@@ -18,13 +18,12 @@ from tests.kube.ccm.clusters import BOUND, FINALIZER, GROUP, Clusters
 from tests.support.command import serving
 from tests.support.faults import Request
 from tests.support.kube_client import Object
+from tests.support.program import START_WITHIN
 from xds.app.demo.waiting import poll
 
 Moment: TypeAlias = Literal["before", "after"]
 MANY = 12
 """Writes that no creation and no deletion takes."""
-START = 30.0
-"""Seconds for a process to start and do something."""
 
 
 class NthWrite:
@@ -97,7 +96,7 @@ async def killed_at(
                 return await done()
 
             try:
-                await poll(stopped, bool, within=START, what=f"write {number}, or the end")
+                await poll(stopped, bool, within=START_WITHIN, what=f"write {number}, or the end")
             finally:
                 process.send(signal.SIGKILL)
                 await process.ended()
