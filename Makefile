@@ -8,13 +8,16 @@ JOBS   ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast lint audit requirements format bench golden clean
+.PHONY: help demo demo-kubernetes test test-fast lint audit requirements format bench golden clean
 
 help: ## Show what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.demo ## Run the main job: manifests in, a real Envoy re-encrypting out
 	@$(BIN)/kubelb-xds demo $(ARGS)
+
+demo-kubernetes: $(VENV)/.dev ## Play the reference's tutorial with kubectl on two real API servers, CCM, control plane and Envoy
+	@$(BIN)/python -m tests.tutorial $(ARGS)
 
 test: $(VENV)/.dev ## Run every test (ARGS='-k name' for some)
 	@$(BIN)/python -m tests.envtest.assets >/dev/null
@@ -42,9 +45,10 @@ format: $(VENV)/.dev ## Format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(VENV)/.dev ## Print what messages cost, and 10,000 LoadBalancers on a real API server
+bench: $(VENV)/.dev ## Print what messages cost, 10,000 LoadBalancers on a real API server, and 1,000 Services of a tenant
 	$(BIN)/python -m bench.messages
 	$(BIN)/python -m bench.kubernetes
+	$(BIN)/python -m bench.ccm
 
 golden: $(VENV)/.dev ## Write the translation's golden files anew: read the diff before you commit it
 	$(BIN)/python -m pytest tests/xds/translate --update-golden

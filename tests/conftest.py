@@ -10,6 +10,7 @@ from tests.support.kube_fixtures import (
     kube_programs,
     namespace,
     own_api_server,
+    tenant_server,
 )
 from tests.support.no_skips import pytest_make_collect_report, pytest_runtest_makereport
 from xds.app.demo.ports import share
@@ -23,6 +24,7 @@ __all__ = [
     "own_api_server",
     "pytest_make_collect_report",
     "pytest_runtest_makereport",
+    "tenant_server",
 ]
 
 _ALONE = (

@@ -1,4 +1,4 @@
-"""Events for warnings: what ``kubectl describe`` shows under an object, and no more of it than helps.
+"""Events: what ``kubectl describe`` shows under an object, warnings first, and no more of it than helps.
 
 One Event for each object, reason and message, whichever replica says it: its name is a hash of these, so that a repetition
 raises its count, after a restart too. How long an Event is kept is the API server's business (an hour, unless told otherwise).
@@ -68,17 +68,19 @@ class Api(Protocol):
 
 
 class Warned(NamedTuple):
-    """What is warned of: the object with its ``uid``, the condition's CamelCase reason, and the message."""
+    """What is warned of, or told: the object with its ``uid``, the condition's CamelCase reason, and the message."""
 
     ref: ObjectRef
     uid: str
     reason: str
     message: str
+    type: Literal["Warning", "Normal"] = "Warning"
 
     @property
     def event(self) -> str:
         """The Event's name: the object's, and a hash of everything."""
-        digest = hashlib.sha256("\0".join((*self.ref, self.uid, self.reason, self.message)).encode())
+        told = (*self.ref, self.uid, self.reason, self.message)
+        digest = hashlib.sha256("\0".join(told).encode())
         suffix = f".{digest.hexdigest()[:16]}"
         return self.ref.name[: _LONGEST_NAME - len(suffix)].rstrip("-.") + suffix
 
@@ -104,7 +106,10 @@ class _Existing(msgspec.Struct):
 
 
 class Events:
-    """Writes Events while ``leading`` says so. ``clock`` is monotonic, in seconds, ``wall`` the time of day."""
+    """Writes Events while ``leading`` says so. ``clock`` is monotonic, in seconds, ``wall`` the time of day.
+
+    ``api_version`` is that of the objects that they are about, ``component`` who says it.
+    """
 
     def __init__(
         self,
@@ -114,8 +119,12 @@ class Events:
         leading: Callable[[], bool],
         clock: Callable[[], float],
         wall: Callable[[], datetime],
+        api_version: str = API_VERSION,
+        component: str = COMPONENT,
     ) -> None:
         self._api = api
+        self._api_version = api_version
+        self._component = component
         self._identity = identity
         self._leading = leading
         self._clock = clock
@@ -135,9 +144,16 @@ class Events:
 
     def warn(self, ref: ObjectRef, uid: str, reason: str, message: str) -> bool:
         """Have a warning written; return whether it will be, as far as is known now."""
+        return self._put_off(Warned(ref, uid, reason, shortened(message, _LONGEST_MESSAGE)))
+
+    def tell(self, ref: ObjectRef, uid: str, reason: str, message: str) -> bool:
+        """Have an Event written of something that is as it should be; return what `warn` does."""
+        return self._put_off(Warned(ref, uid, reason, shortened(message, _LONGEST_MESSAGE), "Normal"))
+
+    def _put_off(self, warned: Warned) -> bool:
         if not self._leading():
             return False
-        warned = Warned(ref, uid, reason, shortened(message, _LONGEST_MESSAGE))
+        ref = warned.ref
         bucket = self._buckets.pop(ref, None) or TokenBucket(PER_SECOND, BURST, self._clock)
         self._buckets[ref] = bucket  # the one that was used last is last
         while len(self._buckets) > _OBJECTS:
@@ -231,20 +247,20 @@ class Events:
             "kind": "Event",
             "metadata": {"name": warned.event, "namespace": warned.ref.namespace},
             "involvedObject": {
-                "apiVersion": API_VERSION,
+                "apiVersion": self._api_version,
                 "kind": warned.ref.kind,
                 "namespace": warned.ref.namespace,
                 "name": warned.ref.name,
                 "uid": warned.uid,
             },
-            "type": "Warning",
+            "type": warned.type,
             "reason": warned.reason,
             "message": warned.message,
             "count": count,
             "firstTimestamp": now,
             "lastTimestamp": now,
-            "source": {"component": COMPONENT, "host": self._identity},
-            "reportingComponent": COMPONENT,
+            "source": {"component": self._component, "host": self._identity},
+            "reportingComponent": self._component,
             "reportingInstance": self._identity,
         }
 

@@ -1,4 +1,4 @@
-"""Keeps a LoadBalancer until what was made for it is gone: adds this program's finalizer, and removes it, and no other.
+"""Keeps an object until what was made for it is gone: adds this program's finalizer, and removes it, and no other.
 
 Does not know when that is due.
 """
@@ -17,7 +17,6 @@ from kube.objects.structs import KubeStruct
 FINALIZER: Final = "kubelb.k8c.io/cleanup"
 
 _PATH: Final = "/apis/kubelb.k8c.io/v1alpha1/namespaces/{}/loadbalancers/{}"
-_PARAMS: Final[Mapping[str, str]] = {"fieldManager": FIELD_MANAGER}
 _NOT_FOUND: Final = 404
 _CONFLICT: Final = 409
 
@@ -34,24 +33,32 @@ _METADATA: Final = msgspec.json.Decoder(_Identified)
 
 
 class Finalizer:
-    """The finalizer on the LoadBalancers of an API server. Every method raises ApiError and Unreachable."""
+    """The finalizer on the objects of one kind, LoadBalancers unless told otherwise. Every method raises ApiError and Unreachable.
 
-    def __init__(self, api: KubeApi) -> None:
+    `path` has places for namespace and name; `manager` is the name under which it is written.
+    """
+
+    def __init__(
+        self, api: KubeApi, *, kind: str = LoadBalancer.KIND, path: str = _PATH, manager: str = FIELD_MANAGER
+    ) -> None:
         self._api = api
+        self._kind = kind
+        self._path = path
+        self._params: Mapping[str, str] = {"fieldManager": manager}
 
     async def add(self, metadata: ObjectMeta) -> ObjectMeta | None:
-        """Add it, unless the LoadBalancer is being deleted; return the metadata as it is then, None when it is gone."""
+        """Add it, unless the object is being deleted; return the metadata as it is then, None when it is gone."""
         return await self._change(metadata, _with)
 
     async def remove(self, metadata: ObjectMeta) -> None:
-        """Remove it, if the LoadBalancer still exists."""
+        """Remove it, if the object still exists."""
         await self._change(metadata, _without)
-        log.info("LoadBalancer released", object=f"{metadata.namespace}/{metadata.name}")
+        log.info("finalizer removed", object=f"{self._kind} {metadata.namespace}/{metadata.name}")
 
     async def metadata_of(self, ref: ObjectRef) -> ObjectMeta | None:
-        """Return a LoadBalancer's metadata as it is now, whatever is wrong with the rest; None when it is gone."""
+        """Return an object's metadata as it is now, whatever is wrong with the rest; None when it is gone."""
         try:
-            body = await self._api.get(_PATH.format(ref.namespace, ref.name))
+            body = await self._api.get(self._path.format(ref.namespace, ref.name))
         except ApiError as error:
             if error.status != _NOT_FOUND:
                 raise
@@ -68,7 +75,7 @@ class Finalizer:
             if error.status != _CONFLICT:
                 raise
         # What is known may be older than a status that was written since. If it is not that, it is for another attempt.
-        ref = ObjectRef(LoadBalancer.KIND, metadata.namespace, metadata.name)
+        ref = ObjectRef(self._kind, metadata.namespace, metadata.name)
         fresh = await self.metadata_of(ref)
         if fresh is None or fresh.uid != metadata.uid:
             return None
@@ -82,10 +89,10 @@ class Finalizer:
             "resourceVersion": metadata.resource_version,
             "finalizers": finalizers,
         }
-        path = _PATH.format(metadata.namespace, metadata.name)
+        path = self._path.format(metadata.namespace, metadata.name)
         try:
             body = await self._api.send(
-                "PATCH", path, {"metadata": change}, params=_PARAMS, content_type=MERGE_PATCH
+                "PATCH", path, {"metadata": change}, params=self._params, content_type=MERGE_PATCH
             )
         except ApiError as error:
             if error.status != _NOT_FOUND:

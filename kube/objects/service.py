@@ -1,7 +1,6 @@
-"""Service: what is needed of one that leads to Envoy. Core's own kind, read from the API server only, never from manifests.
+"""Service: what is needed of one that leads to Envoy, and of a tenant's own. Core's kind, read from the API server only.
 
-Who set a field stands in `metadata.managedFields`. Of that no more is kept than what this program applied: what it wants no
-longer can be told from what others added. Does not know what a Service is to be.
+Of `metadata.managedFields` no more is kept than what this program applied (`managed`). Does not know what a Service is to be.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,7 +11,8 @@ from msgspec import Raw
 
 from kube.objects.faults import ObjectRef
 from kube.objects.loadbalancer import StatusPort
-from kube.objects.metadata import ObjectMeta
+from kube.objects.managed import ManagedFields, applied_by, below, keys
+from kube.objects.metadata import Condition, ObjectMeta
 from kube.objects.structs import KubeStruct
 
 FIELD_MANAGER: Final = "kubelb-xds"
@@ -50,7 +50,10 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     selector: Mapping[str, str] = {}
     ports: tuple[StatusPort, ...] = ()
     external_traffic_policy: str = ""
+    load_balancer_class: str = ""
+    session_affinity: str = ""
     load_balancer: Mapping[str, Any] = {}
+    conditions: tuple[Condition, ...] = ()
 
     @property
     def ref(self) -> ObjectRef:
@@ -63,16 +66,9 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
         return next((owner for owner in self.owners if owner.controller), None)
 
 
-class _ManagedFields(KubeStruct, frozen=True):
-    manager: str = ""
-    operation: str = ""
-    subresource: str = ""
-    fields: Raw = msgspec.field(name="fieldsV1", default=Raw(b"{}"))
-
-
 class _Metadata(ObjectMeta, frozen=True, kw_only=True):
     owner_references: tuple[Owner, ...] = ()
-    managed_fields: tuple[_ManagedFields, ...] = ()
+    managed_fields: tuple[ManagedFields, ...] = ()
 
 
 class _Spec(KubeStruct, frozen=True):
@@ -80,10 +76,13 @@ class _Spec(KubeStruct, frozen=True):
     selector: Mapping[str, str] = {}
     ports: tuple[StatusPort, ...] = ()
     external_traffic_policy: str = ""
+    load_balancer_class: str = ""
+    session_affinity: str = ""
 
 
 class _Status(KubeStruct, frozen=True):
     load_balancer: Mapping[str, Any] = {}
+    conditions: tuple[Condition, ...] = ()
 
 
 class _Document(KubeStruct, frozen=True):
@@ -112,33 +111,26 @@ def read_service(document: bytes | Raw) -> Service:
         selector=found.spec.selector,
         ports=found.spec.ports,
         external_traffic_policy=found.spec.external_traffic_policy,
+        load_balancer_class=found.spec.load_balancer_class,
+        session_affinity=found.spec.session_affinity,
         load_balancer=found.status.load_balancer,
+        conditions=found.status.conditions,
     )
 
 
-def _applied(entries: tuple[_ManagedFields, ...]) -> Applied | None:
-    for entry in entries:
-        if entry.manager == FIELD_MANAGER and entry.operation == "Apply" and not entry.subresource:
-            fields = msgspec.json.decode(entry.fields)
-            return Applied(
-                frozenset(
-                    key[2:] for key in _below(fields, "f:metadata", "f:annotations") if key[:2] == "f:"
-                ),
-                frozenset(key[2:] for key in _below(fields, "f:metadata", "f:labels") if key[:2] == "f:"),
-                frozenset(_ports(fields)),
-            )
-    return None
+def _applied(entries: tuple[ManagedFields, ...]) -> Applied | None:
+    fields = applied_by(entries, FIELD_MANAGER)
+    if fields is None:
+        return None
+    return Applied(
+        keys(fields, "f:metadata", "f:annotations"),
+        keys(fields, "f:metadata", "f:labels"),
+        frozenset(_ports(fields)),
+    )
 
 
-def _ports(fields: Any) -> Iterator[tuple[int, str]]:
-    for key in _below(fields, "f:spec", "f:ports"):
+def _ports(fields: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
+    for key in below(fields, "f:spec", "f:ports"):
         if key.startswith("k:"):
             port = _PORT.decode(key[2:])
             yield port.port, port.protocol
-
-
-def _below(fields: Any, *path: str) -> Mapping[str, Any]:
-    """Return what stands at a path of a field set (sigs.k8s.io/structured-merge-diff: `f:` a field, `k:` an item by its keys)."""
-    for key in path:
-        fields = fields.get(key, {}) if isinstance(fields, dict) else {}
-    return fields if isinstance(fields, dict) else {}

@@ -5,13 +5,16 @@ from typing import cast
 import pytest
 
 from tests.e2e.sources import ApiObjects, Source, api_objects, files
+from tests.e2e.tenancy import Tenancy, with_envoy
 from tests.e2e.world import World, world
 from tests.e2e.written import Written, written
+from tests.kube.ccm.clusters import Clusters
+from tests.kube.ccm.conftest import clusters
 from tests.support.kube_api import ApiServer
 from tests.support.workbench import envoy_binary, free_port
 from xds.app.bootstrap import Api
 
-__all__ = ["envoy_binary", "free_port"]
+__all__ = ["clusters", "envoy_binary", "free_port"]
 
 
 @pytest.fixture(params=["sotw", "delta"])
@@ -77,4 +80,15 @@ async def writing(
 ) -> AsyncIterator[World]:
     """Yield a control plane that writes into ``cluster``, and an Envoy connected to it."""
     async with world(tmp_path, "delta", free_port(), cluster) as built:
+        yield built
+
+
+@pytest.fixture
+async def tenancy(
+    clusters: Clusters,
+    free_port: Callable[..., int],
+    envoy_binary: Path,  # noqa: ARG001 — fail early
+) -> AsyncIterator[Tenancy]:
+    """Yield two clusters with a control plane and an Envoy; the test runs the CCM and the nodes."""
+    async with with_envoy(clusters, free_port()) as built:
         yield built

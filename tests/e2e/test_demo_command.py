@@ -1,20 +1,19 @@
 """`kubelb-xds demo` as a user runs it: what it prints, how it ends, and that nothing is left of it."""
 
 import asyncio
-import os
 import re
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Collection, Mapping
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from shutil import copytree
 from typing import Final
 
 import pytest
 
+from tests.support.demo_process import DEMO, PATIENCE, running
 from tests.support.sabotaged_demo import SABOTAGES
 from xds.app.demo import ports
 from xds.app.demo.client import Outcome, ask
@@ -25,7 +24,6 @@ from xds.app.errors import UserError
 
 pytestmark = pytest.mark.envoy
 
-DEMO = (sys.executable, "-c", "import sys; from xds.app.cli import main; sys.exit(main())", "demo")
 ON_EXAMPLES = (
     *(sys.executable, "-c"),
     "import pathlib, sys; from xds.app.demo import run; run.EXAMPLES = pathlib.Path(sys.argv[1]); sys.exit(run.run_demo(keep=False))",
@@ -36,67 +34,6 @@ ROWS = (
     *("plain", "insecure", "verify", "verify-intermediate", "verify-wrong-ca", "verify-without-secret-ref"),
     *("verify-missing-secret", "insecure-plain-backend", "verify-rotation"),
 )
-PATIENCE = 30.0
-"""Seconds that the whole demo may take after installation."""
-
-
-class Running:
-    """The demo in a process of its own, whose temporary files all lie in `folder`."""
-
-    def __init__(self, folder: Path, command: Sequence[str], **environment: str) -> None:
-        self.folder = folder
-        self._process = subprocess.Popen(  # noqa: S603
-            command,
-            cwd=EXAMPLES.parent,
-            env={**os.environ, "COLUMNS": "80", "TMPDIR": str(folder), **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self.lines: list[str] = []
-
-    def read_until(self, beginning: str) -> str:
-        """Read lines up to the first that begins so, and return it."""
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self.lines.append(line.rstrip("\n"))
-            if line.startswith(beginning):
-                return self.lines[-1]
-        raise AssertionError(f"no line began with {beginning!r}: {self.lines} {self.ended()}")
-
-    def end(self, number: signal.Signals) -> None:
-        """Send a signal."""
-        self._process.send_signal(number)
-
-    def ended(self) -> tuple[int, str]:
-        """Read the rest, wait for the end, and return the exit code and what stderr got."""
-        out, complaints = self._process.communicate(timeout=PATIENCE)
-        self.lines += out.splitlines()
-        return self._process.returncode, complaints
-
-    def kill(self) -> None:
-        """End it without asking, if it runs."""
-        self._process.kill()
-        self._process.communicate()
-
-    @property
-    def left(self) -> list[str]:
-        """The files and the processes that are left of it: an Envoy's command line names the folder."""
-        files = [str(path) for path in self.folder.iterdir()]
-        processes = []
-        for path in Path("/proc").glob("[0-9]*/cmdline"):
-            with suppress(OSError):
-                processes.append(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
-        return files + [process for process in processes if str(self.folder) in process]
-
-
-@contextmanager
-def _running(folder: Path, command: Sequence[str] = DEMO, **environment: str) -> Iterator[Running]:
-    running = Running(folder, command, **environment)
-    try:
-        yield running
-    finally:
-        running.kill()
 
 
 def _port(line: str) -> int:
@@ -108,7 +45,7 @@ def _port(line: str) -> int:
 def test_every_row_is_shown_and_as_expected(columns: str, tmp_path: Path) -> None:
     """The table is complete and fits, nothing is said on stderr, and it all takes seconds."""
     began = time.monotonic()
-    with _running(tmp_path, COLUMNS=columns) as demo:
+    with running(tmp_path, COLUMNS=columns) as demo:
         assert demo.ended() == (0, "")
     assert time.monotonic() - began < PATIENCE
     assert demo.left == []
@@ -132,7 +69,7 @@ def test_a_taken_port_is_replaced_and_said_so(tmp_path: Path) -> None:
             with suppress(OSError):  # somebody else has it, perhaps for a moment only
                 holders.enter_context(ports.bound(port=port)).listen()
                 taken.add(port)
-        with _running(tmp_path) as demo:
+        with running(tmp_path) as demo:
             assert demo.ended() == (0, "")
     said = {
         int(match[1]): int(match[2])
@@ -148,7 +85,7 @@ def test_a_taken_port_is_replaced_and_said_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_kept_running_until_a_signal(number: signal.Signals, tmp_path: Path) -> None:
     """With --keep the commands that are printed work after the table, and a signal ends everything with the table's code."""
-    with _running(tmp_path, (*DEMO, "--keep")) as demo:
+    with running(tmp_path, (*DEMO, "--keep")) as demo:
         demo.read_until("All 9 rows are as expected")
         demo.read_until("Everything goes on running until Ctrl-C.")
         folder = Path(demo.read_until("    cd ").split()[-1])
@@ -172,7 +109,7 @@ def test_kept_running_until_a_signal(number: signal.Signals, tmp_path: Path) -> 
 )
 def test_a_signal_halfway_leaves_nothing(line: str, number: signal.Signals, tmp_path: Path) -> None:
     """Whatever is under way is ended and removed, and the exit code names the signal."""
-    with _running(tmp_path) as demo:
+    with running(tmp_path) as demo:
         demo.read_until(line)
         demo.end(number)
         assert demo.ended() == (128 + number, "")
@@ -186,7 +123,7 @@ def test_an_envoy_that_does_not_start_is_told_and_leaves_nothing(tmp_path: Path)
     temporary.mkdir()
     with (folder / BOOTSTRAP).open("a", encoding="utf-8") as bootstrap:
         bootstrap.write("no_such_field: 1\n")
-    with _running(temporary, (*ON_EXAMPLES, str(folder)), GRPC_VERBOSITY="NONE") as demo:
+    with running(temporary, (*ON_EXAMPLES, str(folder)), GRPC_VERBOSITY="NONE") as demo:
         assert demo.ended() == (1, "")
     told = [line for line in demo.lines if line.startswith("The demo could not be played: Envoy ended with")]
     assert len(told) == 1
@@ -208,7 +145,7 @@ NOTICED_BY: Final[Mapping[str, Collection[str]]] = {
 def test_a_sabotaged_translation_fails_the_rows_that_it_breaks(sabotage: str, tmp_path: Path) -> None:
     """Exactly these rows are marked and named, and the exit code is 1."""
     command = (sys.executable, "-m", "tests.support.sabotaged_demo", sabotage)
-    with _running(tmp_path, command, GRPC_VERBOSITY="NONE") as demo:
+    with running(tmp_path, command, GRPC_VERBOSITY="NONE") as demo:
         assert demo.ended() == (1, "")
     rows = NOTICED_BY[sabotage]
     marked = {line.split()[1] for line in demo.lines if line.startswith(" !! ")}

@@ -139,11 +139,11 @@ class Serving:
 
 @asynccontextmanager
 async def serving(
-    arguments: Sequence[str] = (), code: str = MAIN, **variables: str
+    arguments: Sequence[str] = (), code: str = MAIN, command: str = "serve", **variables: str
 ) -> AsyncIterator[Serving]:
-    """Run `kubelb-xds serve` with these arguments on a port of its own, and kill it if it is still there at the end."""
+    """Run `kubelb-xds serve`, or another command that serves, on a port of its own, and kill it if it is still there at the end."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", code, "serve", *arguments),
+        *(sys.executable, "-c", code, command, *arguments),
         env=environment(KUBELB_XDS_ADDRESS="127.0.0.1:0") | variables,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

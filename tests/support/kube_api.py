@@ -49,17 +49,27 @@ class Identity(NamedTuple):
 class ApiServer:
     """kube-apiserver and etcd; an async context manager that starts both and always ends them.
 
-    ``programs`` is the folder from `assets`; ``directory`` takes their files and logs; ``flags`` are added to the API server's. Waiting is
-    asynchronous, so that what runs in the same loop sees the API server go and come.
+    ``programs`` is the folder from `assets`; ``directory`` takes their files and logs; ``flags`` are added to the API server's. Without
+    ``crds`` it starts without the project's; ``ports`` are shared by those that start at the same time. Waiting is asynchronous, so that
+    what runs in the same loop sees the API server go and come.
     """
 
-    def __init__(self, programs: Path, directory: Path, *, flags: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        programs: Path,
+        directory: Path,
+        *,
+        flags: Sequence[str] = (),
+        crds: bool = True,
+        ports: Ports | None = None,
+    ) -> None:
         self.directory = directory
-        ports = Ports()
+        ports = ports or Ports()
         self.port, self._etcd_port, self._peer_port = (ports.choose("a test").number for _ in range(3))
         self.url = f"https://{LOOPBACK}:{self.port}"
         self.programs = programs
         self._flags = tuple(flags)
+        self._has_crds = crds
         self._data = directory / "etcd"
         self._certificates = directory / "certificates"
         self._api = Program(programs / "kube-apiserver", directory / "kube-apiserver.log")
@@ -95,12 +105,13 @@ class ApiServer:
         await self.stop()
 
     async def start(self) -> None:
-        """Start both, empty, with the project's CRDs. Raises `StartError`."""
+        """Start both, empty but for the project's CRDs. Raises `StartError`."""
         self._write_identities()
         self._write_key()
         await self._start_etcd()
         await self.start_again()
-        await self.crds()
+        if self._has_crds:
+            await self.crds()
 
     async def stop(self) -> None:
         """End both at once, and delete etcd's files."""

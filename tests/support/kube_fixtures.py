@@ -5,6 +5,7 @@ A test that only uses the API server takes ``api_server``, ``admin`` and ``names
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,15 @@ from tests.support.fault_proxy import FaultProxy
 from tests.support.kube_api import FORGETFUL, ApiServer
 from tests.support.kube_client import ApiClient
 
-__all__ = ["admin", "api_server", "fault_proxy", "kube_programs", "namespace", "own_api_server"]
+__all__ = [
+    "admin",
+    "api_server",
+    "fault_proxy",
+    "kube_programs",
+    "namespace",
+    "own_api_server",
+    "tenant_server",
+]
 
 _OWN = (
     ("v1", "Secret"),
@@ -45,7 +54,20 @@ def kube_programs(pytestconfig: pytest.Config) -> Path:
 @pytest.fixture(scope="session")
 def api_server(kube_programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
     """Run the API server that all tests share: do not pause, kill or restore it."""
-    server = ApiServer(kube_programs, tmp_path_factory.mktemp("api-server"))
+    with _shared(kube_programs, tmp_path_factory.mktemp("api-server")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def tenant_server(kube_programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    """Run a second one, a tenant's own cluster, which some tests share: `api_server` is the management cluster then."""
+    with _shared(kube_programs, tmp_path_factory.mktemp("tenant-server")) as server:
+        yield server
+
+
+@contextmanager
+def _shared(programs: Path, directory: Path) -> Iterator[ApiServer]:
+    server = ApiServer(programs, directory)
     with asyncio.Runner(
         loop_factory=asyncio.new_event_loop
     ) as runner:  # the tests' own loops are not touched

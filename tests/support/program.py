@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 from xds.app.demo.waiting import NotSeenError, poll
@@ -31,8 +31,11 @@ class Program:
         self.log = log
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self, arguments: Sequence[str]) -> None:
-        """Start it. Call it from the main thread: Linux ends the process when the thread ends that started it."""
+    def start(self, arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
+        """Start it, in this process's environment unless told another.
+
+        Call it from the main thread: Linux ends the process when the thread ends that started it.
+        """
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(  # noqa: S603 — built by us
                 [sys.executable, "-I", "-S", _LAUNCHER, str(os.getpid()), self.binary, *arguments],
@@ -40,6 +43,7 @@ class Program:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # Ctrl-C is for the tests
+                env=environment,
             )
 
     def send(self, number: signal.Signals) -> None:

@@ -4,22 +4,18 @@ What is served and how is known to the control plane; this is the process around
 """
 
 import asyncio
-import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
 
 import structlog
-import uvloop
 
-from xds.admin import PATHS, AdminServer, OpsServer
+from xds.admin import PATHS, AdminServer
+from xds.app import process
 from xds.app.address import listen_address
 from xds.app.control_plane import ControlPlane, tls_files
 from xds.app.errors import UserError
 from xds.app.settings import OFF, ServeSettings
 from xds.server import AddressError
-
-SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("xds.app")
 
@@ -29,23 +25,13 @@ def serve(settings: ServeSettings) -> int:
 
     A second signal ends the process at once.
     """
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        try:
-            runner.run(_serve(settings))
-        except UserError:
-            raise
-        except Exception:  # the process ends, and the log has the traceback
-            log.exception("stopped by a fault of the program")
-            return 1
-    return 0
+    return process.run(lambda stop: _serve(settings, stop))
 
 
-async def _serve(settings: ServeSettings) -> None:
-    stop = asyncio.Event()
-    _stop_at_signals(stop)
+async def _serve(settings: ServeSettings, stop: asyncio.Event) -> None:
     control_plane = ControlPlane(settings)
     async with (
-        _ops(control_plane, settings.ops_address) as ops_address,
+        process.ops(control_plane.registry, control_plane.unready, settings.ops_address) as ops_address,
         _admin(control_plane, settings) as admin_address,
     ):
         try:
@@ -69,25 +55,8 @@ async def _serve(settings: ServeSettings) -> None:
 
 
 @asynccontextmanager
-async def _ops(control_plane: ControlPlane, address: str) -> AsyncIterator[str]:
-    """Answer probes and scrapes, from before the control plane starts until after it has stopped; yield where, if anywhere."""
-    if address == OFF:
-        yield ""
-        return
-    ops = OpsServer(registry=control_plane.registry, unready=control_plane.unready)
-    try:
-        port = await ops.start(address)
-    except AddressError as error:
-        raise UserError(f"{error}: give --ops-address another one, or {OFF}") from None
-    try:
-        yield f"{address.rpartition(':')[0]}:{port}"
-    finally:
-        await ops.stop()
-
-
-@asynccontextmanager
 async def _admin(control_plane: ControlPlane, settings: ServeSettings) -> AsyncIterator[str]:
-    """Answer those who run it, for as long as `_ops` answers; yield where, if anywhere."""
+    """Answer those who run it, for as long as `process.ops` answers; yield where, if anywhere."""
     address = settings.admin_address
     if address == OFF:
         yield ""
@@ -105,16 +74,3 @@ async def _admin(control_plane: ControlPlane, settings: ServeSettings) -> AsyncI
         if following is not None:
             following.cancel()
         await admin.stop()
-
-
-def _stop_at_signals(stop: asyncio.Event) -> None:
-    loop = asyncio.get_running_loop()
-
-    def begin() -> None:
-        stop.set()
-        for number in SIGNALS:
-            loop.remove_signal_handler(number)
-            signal.signal(number, signal.SIG_DFL)
-
-    for number in SIGNALS:
-        loop.add_signal_handler(number, begin)

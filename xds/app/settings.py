@@ -75,3 +75,32 @@ class ServeSettings:
     max_streams: int = 24_000
     max_node_streams: int = 12_000
     max_names: int = 50_000
+
+
+DEFAULT_CCM_OPS_ADDRESS = "127.0.0.1:18011"
+
+NodeAddressType: TypeAlias = Literal["ExternalIP", "InternalIP", "Hostname"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CcmSettings:
+    """Everything that ``kubelb-xds ccm`` may be told.
+
+    ``cluster_name``: the tenant's; its namespace in the management cluster is ``tenant-`` and this. The tenant's own cluster is
+    found by ``kubeconfig`` and ``context`` where they are given, else as a pod or as kubectl finds it; the management
+    cluster by ``management_kubeconfig`` and ``management_context``. ``node_address_type``: under which of their addresses
+    the nodes are reached. ``use_loadbalancer_class``: whether only Services of class ``kubelb`` are taken. ``own_namespace``
+    and ``replica`` say where the lease is, in the tenant's cluster, and which replica this is; found out where they are
+    None. ``ops_address``: where `/healthz`, `/readyz` and `/metrics` are; ``OFF`` for nowhere.
+    """
+
+    cluster_name: str
+    management_kubeconfig: Path
+    management_context: str | None = None
+    kubeconfig: Path | None = None
+    context: str | None = None
+    node_address_type: NodeAddressType = "ExternalIP"
+    use_loadbalancer_class: bool = False
+    own_namespace: str | None = None
+    replica: str | None = None
+    ops_address: str = DEFAULT_CCM_OPS_ADDRESS

@@ -5,29 +5,19 @@ The Kubernetes client takes 0.3 s and 15 MB to import: nobody who serves folders
 """
 
 import asyncio
-import re
-import secrets
-import socket
 from collections.abc import Mapping
-from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from kube.informer.status import InformerStatus
 from kube.informer.store import Store
 from kube.sources.manifests import ManifestSource
 from xds.app.errors import UserError
+from xds.app.identity import identity
 from xds.app.metrics import WritingStatus
 from xds.app.pipeline import Pipeline
 from xds.app.settings import ServeSettings
 from xds.protocol import Delivery
 from xds.snapshot import SnapshotCache
-
-
-class Identity(NamedTuple):
-    """Who this replica is: the namespace that it runs in, and a name that no other replica has."""
-
-    namespace: str
-    name: str
 
 
 class Source(Protocol):
@@ -199,14 +189,3 @@ class Cluster:
             services=settings.services,
             patience=settings.patience,
         )
-
-
-def identity(settings: ServeSettings) -> Identity:
-    """Return which replica this is, and in which namespace: as told, as Kubernetes tells a pod, or made up."""
-    token = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
-    namespace = settings.own_namespace or (token.read_text().strip() if token.is_file() else "default")
-    # A name is not enough: a pod that is restarted has the one of before, whose lease may still be believed.
-    host = (
-        settings.replica or re.sub(r"[^a-z0-9-]", "-", socket.gethostname().lower()).strip("-") or "replica"
-    )
-    return Identity(namespace, f"{host[:50]}-{secrets.token_hex(4)}")

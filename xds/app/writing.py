@@ -35,10 +35,10 @@ from kube.informer.status import InformerStatus
 from kube.informer.store import Store, Stored
 from kube.informer.timing import Backoff, Timing
 from kube.objects import Condition, InvalidObject, LoadBalancer, ObjectRef
+from xds.app.identity import Identity
 from xds.app.local_standing import LocalStanding
 from xds.app.metrics import WritingStatus
 from xds.app.pipeline import Pipeline, utc_now
-from xds.app.source import Identity
 from xds.protocol import Delivery
 from xds.snapshot import SnapshotCache
 from xds.translate import PORT_NOT_ALLOCATED, Finding, conditions

@@ -129,6 +129,30 @@ async def test_a_repetition_raises_the_count() -> None:
     assert first["involvedObject"]["uid"] == "uid"
 
 
+async def test_what_is_well_is_normal() -> None:
+    """It is told in the same way, and is no warning; whose objects they are and who says it is the owner's to say."""
+    server = Server()
+    service = ObjectRef("Service", "default", "web")
+    events = Events(
+        server,
+        identity="me",
+        leading=lambda: True,
+        clock=server.clock,
+        wall=server.wall,
+        api_version="v1",
+        component="kubelb-ccm",
+    )
+    task = asyncio.create_task(events.run())
+    assert events.tell(service, "uid", "Programmed", "by all Envoys")
+    await server.until_written(events, 1)
+    task.cancel()
+    await asyncio.wait([task])
+    (event,) = server.events.values()
+    assert (event["type"], event["reason"]) == ("Normal", "Programmed")
+    assert event["involvedObject"]["apiVersion"] == "v1"
+    assert event["source"]["component"] == event["reportingComponent"] == "kubelb-ccm"
+
+
 async def test_what_waits_is_written_once() -> None:
     """Warnings of the same words that come before the first is written become one request with their number."""
     server = Server()

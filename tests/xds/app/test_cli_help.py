@@ -11,9 +11,9 @@ import typer.main
 
 from tests.support.command import run
 from xds.app.cli import app, main
-from xds.app.settings import ServeSettings
+from xds.app.settings import CcmSettings, ServeSettings
 
-COMMANDS = ("serve", "demo", "validate", "bootstrap")
+COMMANDS = ("serve", "ccm", "demo", "validate", "bootstrap")
 HEAVY = (
     "grpc",
     "xds.messages",
@@ -43,7 +43,7 @@ def options_of(command: str) -> dict[str, Any]:
 def test_help_imports_nothing_heavy() -> None:
     """No help text needs gRPC, Envoy's messages, Kubernetes, certificates or the log's library."""
     seen = json.loads(run("", *COMMANDS, code=SHOW_HEAVY_MODULES).stderr)
-    assert seen == {"codes": [0] * 5, "heavy": []}
+    assert seen == {"codes": [0] * 6, "heavy": []}
 
 
 def test_help_answers_within_half_a_second() -> None:
@@ -91,6 +91,16 @@ def test_every_setting_is_an_option_of_serve(field: Any) -> None:
     assert not option.required
     # Of an option that may be given several times, none is None.
     assert (option.default or None) == (field.default or None)
+
+
+@pytest.mark.parametrize("field", fields(CcmSettings), ids=lambda field: field.name)
+def test_every_setting_is_an_option_of_ccm(field: Any) -> None:
+    """Each field of CcmSettings is an option with the same default and an environment variable; two have to be given."""
+    option = options_of("ccm")[field.name]
+    first = option.envvar if isinstance(option.envvar, str) else option.envvar[0]
+    assert first.startswith("KUBELB_XDS_")
+    assert option.required is (field.name in {"cluster_name", "management_kubeconfig"})
+    assert option.required or option.default == field.default
 
 
 @pytest.mark.parametrize("name", ["verify_without_ca", "ca_expiry_warning_days"])

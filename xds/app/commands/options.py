@@ -40,3 +40,14 @@ CaExpiryWarningDays: TypeAlias = Annotated[
         help="How long before its end a CA certificate is warned about.",
     ),
 ]
+LogFormat: TypeAlias = Annotated[
+    settings.LogFormat,
+    typer.Option(
+        envvar="KUBELB_XDS_LOG_FORMAT",
+        help="How log lines look; auto is human on a terminal, json elsewhere.",
+    ),
+]
+LogLevel: TypeAlias = Annotated[
+    settings.LogLevel,
+    typer.Option(envvar="KUBELB_XDS_LOG_LEVEL", help="The lowest level that is logged, to stderr."),
+]

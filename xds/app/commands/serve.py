@@ -11,7 +11,14 @@ from xds.app import settings
 from xds.app.address import ip_literal, listen_address
 from xds.app.bootstrap import tenant_name
 from xds.app.commands.checks import check_addresses, check_admin, check_source, check_tls
-from xds.app.commands.options import DEFAULTS, CaExpiryWarningDays, VerifyWithoutCa, parser
+from xds.app.commands.options import (
+    DEFAULTS,
+    CaExpiryWarningDays,
+    LogFormat,
+    LogLevel,
+    VerifyWithoutCa,
+    parser,
+)
 from xds.app.commands.tls_options import (
     AdminAddress,
     AdminClientCa,
@@ -263,17 +270,8 @@ def serve(
             help="How many resources one stream may subscribe to by name, or list as held when it connects anew.",
         ),
     ] = DEFAULTS.max_names,
-    log_format: Annotated[
-        settings.LogFormat,
-        typer.Option(
-            envvar="KUBELB_XDS_LOG_FORMAT",
-            help="How log lines look; auto is human on a terminal, json elsewhere.",
-        ),
-    ] = "auto",
-    log_level: Annotated[
-        settings.LogLevel,
-        typer.Option(envvar="KUBELB_XDS_LOG_LEVEL", help="The lowest level that is logged, to stderr."),
-    ] = "info",
+    log_format: LogFormat = "auto",
+    log_level: LogLevel = "info",
 ) -> int:
     """Serve LoadBalancers to Envoys over xDS.
 

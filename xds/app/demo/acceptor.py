@@ -18,14 +18,15 @@ _BACKLOG = 1024
 
 
 class Acceptor(ABC):
-    """Listens on a port of 127.0.0.1, a free one unless given, from its creation on, so that its `port` is known before it runs.
+    """Listens on a port of this machine, a free one unless given, from its creation on, so that its `port` is known before it runs.
 
     An async context manager: entering starts to accept, leaving ends every connection and frees the port.
     """
 
-    def __init__(self, name: str, *, port: int | None = None) -> None:
+    def __init__(self, name: str, *, host: str = ports.LOOPBACK, port: int | None = None) -> None:
         self.name = name
-        self._socket = ports.bound(port=port)
+        self.host = host
+        self._socket = ports.bound(host=host, port=port)
         self._socket.listen(_BACKLOG)
         self.port: int = self._socket.getsockname()[1]
         self._tasks: set[asyncio.Task[None]] = set()
@@ -33,7 +34,7 @@ class Acceptor(ABC):
         self._accepted: set[socket.socket] = set()
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.name} on {ports.LOOPBACK}:{self.port}>"
+        return f"<{type(self).__name__} {self.name} on {self.host}:{self.port}>"
 
     async def __aenter__(self) -> Self:
         # No task waits in sock_accept: cancelled at the wrong moment, it would lose a connection that nobody closes then.

@@ -5,13 +5,16 @@ access log, its counters or its ACK, and says whether that is as it should be. T
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from xds.app.demo.access_log import AccessLogEntry
-from xds.app.demo.backends import Connection
+from xds.app.demo.backends import Backend, Connection
 from xds.app.demo.client import Attempt, Conversation, Outcome, ask
+from xds.app.demo.envoy import Envoy
+from xds.app.demo.ports import LOOPBACK
+from xds.app.demo.recorder import Recording
 from xds.app.demo.stage import Site, Stage
 from xds.app.demo.updates import Answer
 from xds.app.demo.waiting import NotSeenError
@@ -71,23 +74,28 @@ class Exchange:
 
 
 async def exchange(stage: Stage, site: Site) -> Exchange:
-    """Send a line through Envoy to a LoadBalancer, and gather what was recorded of it.
+    """Send a line through Envoy to a LoadBalancer, and gather what was recorded of it; raises what `exchanged` does."""
+    return await exchanged(stage.envoy, site.backend, site.example.port)
+
+
+async def exchanged(envoy: Envoy, backend: Backend, port: int, *, host: str = LOOPBACK) -> Exchange:
+    """Send a line through an Envoy that listens on this port, to this backend, and gather what was recorded of it.
 
     Raises `NotSeenError` when Envoy does not listen, or logs no such connection.
     """
-    log = stage.envoy.access_log
+    log = envoy.access_log
     before = len(log)
     line = f"hello {before}\n".encode()
-    attempt = await ask(site.example.port, line, at_least=len(line))
+    attempt = await ask(port, line, host=host, at_least=len(line))
     if attempt.outcome is Outcome.REFUSED:
-        raise NotSeenError(f"nothing listens on port {site.example.port}")
+        raise NotSeenError(f"nothing listens on port {port}")
     logged = await log.first(
         lambda entry: entry.downstream_remote_address == attempt.address,
         since=before,
         within=_ENDED_WITHIN,
-        what=f"a connection to port {site.example.port} (the client says: {attempt.outcome})",
+        what=f"a connection to port {port} (the client says: {attempt.outcome})",
     )
-    arrived = next((each for each in site.backend.connections if line in each.received), None)
+    arrived = next((each for each in backend.connections if line in each.received), None)
     return Exchange(line, attempt, logged, arrived)
 
 
@@ -194,8 +202,14 @@ def untouched(site: Site) -> Evidence:
 
 def only_tls(site: Site) -> Evidence:
     """Return the recorder's view of all connections, on which Envoy is to have sent TLS records and nothing else."""
-    leaks = site.recorder.in_the_clear
-    size = sum(recording.to_backend.size for recording in site.recorder.recordings)
+    return all_tls(site.recorder.recordings)
+
+
+def all_tls(recordings: Iterable[Recording]) -> Evidence:
+    """Return a recorder's view of some connections, likewise."""
+    seen = tuple(recordings)
+    leaks = [recording for recording in seen if not recording.to_backend.only_tls]
+    size = sum(recording.to_backend.size for recording in seen)
     return Evidence(
         "wire",
         str(leaks[0].to_backend) if leaks else f"{size} bytes, all in TLS records",
@@ -204,8 +218,13 @@ def only_tls(site: Site) -> Evidence:
 
 
 def in_the_clear(site: Site, seen: Exchange) -> Evidence:
-    """Return the recorder's view, which is to show the line as it is."""
-    leaks = [leak.to_backend.first for leak in site.recorder.in_the_clear]
+    """Return the recorder's view of all connections, which is to show the line as it is."""
+    return readable(site.recorder.recordings, seen)
+
+
+def readable(recordings: Iterable[Recording], seen: Exchange) -> Evidence:
+    """Return a recorder's view of some connections, likewise."""
+    leaks = [each.to_backend.first for each in recordings if not each.to_backend.only_tls]
     return Evidence(
         "wire", f"readable: {b' '.join(leaks)!r}" if leaks else "nothing readable", leaks == [seen.line]
     )

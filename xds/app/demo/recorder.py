@@ -40,9 +40,15 @@ class Recorder(Acceptor):
     """Relays to a port of 127.0.0.1; with `proxy_protocol`, takes a PROXY protocol v2 header off first. `recordings` keeps what passed."""
 
     def __init__(
-        self, name: str, target: int, *, port: int | None = None, proxy_protocol: bool = False
+        self,
+        name: str,
+        target: int,
+        *,
+        host: str = ports.LOOPBACK,
+        port: int | None = None,
+        proxy_protocol: bool = False,
     ) -> None:
-        super().__init__(name, port=port)
+        super().__init__(name, host=host, port=port)
         self.recordings: Journal[Recording] = Journal(f"recorder {name}")
         self._target = target
         self._proxy_protocol = proxy_protocol

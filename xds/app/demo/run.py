@@ -5,12 +5,10 @@ is to be seen nor how it looks.
 """
 
 import asyncio
-import signal
 import tempfile
 import time
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
-from typing import Final
 
 import uvloop
 
@@ -20,62 +18,39 @@ from xds.app.demo.examples import EXAMPLES, prepare
 from xds.app.demo.ports import Ports
 from xds.app.demo.rows import SCENES, perform
 from xds.app.demo.screen import CONTROL_PLANE_LOG, Screen
+from xds.app.demo.signals import until_signal
 from xds.app.demo.stage import on_stage
 from xds.app.errors import UserError
-
-SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run_demo(*, keep: bool) -> int:
     """Play the demo and return the exit code: 0 when every row is as expected, 1 when not, 128 + n after signal n.
 
-    With `keep`, everything goes on running after the table until one of `SIGNALS` comes; the exit code is the table's. Raises `UserError`
-    when something is missing that only the user can bring: the examples, or Envoy.
+    With `keep`, everything goes on running after the table until a signal comes; the exit code is the table's. Raises `UserError` when
+    something is missing that only the user can bring: the examples, or Envoy.
     """
     try:
         envoy_binary()
     except EnvoyMissingError as error:
         raise UserError(str(error)) from None
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_until_signal(keep=keep, screen=Screen()))
+        screen = Screen()
+        return runner.run(until_signal(_play(keep=keep, screen=screen), screen.stopped))
 
 
-async def _until_signal(*, keep: bool, screen: Screen) -> int:
-    """Play until the end or the first signal; those that follow are ignored, since ending takes a few seconds at most."""
-    playing = asyncio.current_task()
-    came: list[int] = []
-
-    def stop(number: int) -> None:
-        if not came and playing is not None:
-            playing.cancel()
-        came.append(number)
-
-    loop = asyncio.get_running_loop()
-    for number in SIGNALS:
-        loop.add_signal_handler(number, stop, number)
-    try:
-        with tempfile.TemporaryDirectory(prefix="kubelb-xds-demo-") as directory:
-            code = await _play(Path(directory), keep=keep, screen=screen)
-    except asyncio.CancelledError:
-        if not came:
-            raise
-        code = 128 + came[0]
-    if came:
-        screen.stopped()
-    return code
-
-
-async def _play(directory: Path, *, keep: bool, screen: Screen) -> int:
+async def _play(*, keep: bool, screen: Screen) -> int:
     began = time.monotonic()
-    screen.begin()
-    with (directory / CONTROL_PLANE_LOG).open("w", encoding="utf-8") as log:
-        logs.configure(log_format="json", stream=log)
-        try:
-            return await _play_rows(directory, keep=keep, screen=screen, began=began)
-        except (EnvoyExitedError, OSError) as error:
-            screen.failed(error)
-            screen.complaints(directory)
-            return 1
+    with tempfile.TemporaryDirectory(prefix="kubelb-xds-demo-") as folder:
+        directory = Path(folder)
+        screen.begin()
+        with (directory / CONTROL_PLANE_LOG).open("w", encoding="utf-8") as log:
+            logs.configure(log_format="json", stream=log)
+            try:
+                return await _play_rows(directory, keep=keep, screen=screen, began=began)
+            except (EnvoyExitedError, OSError) as error:
+                screen.failed(error)
+                screen.complaints(directory)
+                return 1
 
 
 async def _play_rows(directory: Path, *, keep: bool, screen: Screen, began: float) -> int:

@@ -1,0 +1,3 @@
+from tests.support.workbench import envoy_binary
+
+__all__ = ["envoy_binary"]
