@@ -8,10 +8,10 @@ JOBS   ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast lint format bench golden clean
+.PHONY: help demo test test-fast lint format bench golden requirements clean
 
 help: ## Show what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.demo ## Run the main job: manifests in, a real Envoy re-encrypting out
 	@$(BIN)/kubelb-xds demo $(ARGS)
@@ -40,6 +40,15 @@ bench: $(VENV)/.dev ## Print what messages cost, and 10,000 LoadBalancers on a r
 
 golden: $(VENV)/.dev ## Write the translation's golden files anew: read the diff before you commit it
 	$(BIN)/python -m pytest tests/xds/translate --update-golden
+
+# What is pinned already stays as long as it fits; `make requirements ARGS=--upgrade` takes the newest. One file serves every Python and
+# processor, and holds no index's address.
+PIN := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+  --custom-compile-command 'make requirements'
+requirements: $(VENV)/.dev ## Pin what the image installs, with hashes, as pyproject.toml has it
+	$(PIN) $(ARGS) --output-file requirements.txt pyproject.toml
+	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
+	  | $(PIN) $(ARGS) --output-file requirements-build.txt -
 
 clean: ## Remove what was installed and cached here
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

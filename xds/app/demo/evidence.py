@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from xds.app.demo.access_log import AccessLogEntry
+from xds.app.demo.admin import Admin
 from xds.app.demo.backends import Connection
 from xds.app.demo.client import Attempt, Conversation, Outcome, ask
+from xds.app.demo.examples import Example
 from xds.app.demo.stage import Site, Stage
 from xds.app.demo.updates import Answer
 from xds.app.demo.waiting import NotSeenError
@@ -212,11 +214,11 @@ def in_the_clear(site: Site, seen: Exchange) -> Evidence:
 
 
 async def counted(
-    stage: Stage, site: Site, *, some: Collection[str] = (), none: Collection[str] = ()
+    admin: Admin, example: Example, *, some: Collection[str] = (), none: Collection[str] = ()
 ) -> list[Evidence]:
     """Return Envoy's counters of the LoadBalancer's cluster: `some` are to be above zero, `none` are to be zero."""
-    prefix = f"cluster.{site.example.resource}."
-    values = await stage.envoy.admin.stats(f"^{re.escape(prefix)}")
+    prefix = f"cluster.{example.resource}."
+    values = await admin.stats(f"^{re.escape(prefix)}")
     return [
         Evidence("counter", f"{name} {value}", holds=bool(value) == (name in some))
         for name in (*some, *none)
