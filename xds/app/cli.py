@@ -10,6 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from xds.app.commands.bootstrap import bootstrap
+from xds.app.commands.certgen import certgen
 from xds.app.commands.demo import demo
 from xds.app.commands.serve import serve
 from xds.app.commands.validate import validate
@@ -34,7 +35,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # its tables cut the names of options and variables short
     pretty_exceptions_enable=False,
 )
-for command in (serve, demo, validate, bootstrap):
+for command in (serve, demo, validate, bootstrap, certgen):
     app.command()(command)
 
 

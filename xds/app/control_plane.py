@@ -7,6 +7,7 @@ what runs.
 import asyncio
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Final, Literal, cast
 
 import structlog
@@ -60,9 +61,12 @@ def _wants(settings: ServeSettings) -> Callable[[LoadBalancer], Wants]:
     return recorded_ports if which == "recorded" else spec_ports
 
 
-def _tls(settings: ServeSettings) -> TlsFiles | None:
-    """Return the files of mutual TLS, None for plaintext. Raises UserError for files that cannot be used."""
-    cert, key, client_ca = settings.tls_cert, settings.tls_key, settings.tls_client_ca
+def tls_files(settings: ServeSettings, client_ca: Path | None) -> TlsFiles | None:
+    """Return the files of mutual TLS with clients of these authorities, None for plaintext.
+
+    Raises UserError for files that cannot be used.
+    """
+    cert, key = settings.tls_cert, settings.tls_key
     if cert is None or key is None or client_ca is None:
         return None
     try:
@@ -91,7 +95,7 @@ class ControlPlane:
         self._settings = settings
         self._log = structlog.get_logger("xds.app")
         self._loop = asyncio.get_running_loop()
-        self.tls = _tls(settings)
+        self.tls = tls_files(settings, settings.tls_client_ca)
         self._may_have = (
             CertificateTenants(settings.trust_domain, settings.tenants_domain)
             if self.tls

@@ -2,9 +2,10 @@
 
 from xds.server.identity import TENANTS_DOMAIN, Admit, CertificateTenants, RefusedError, admit_everybody
 from xds.server.limits import Limits
+from xds.server.listening import AddressError, listen
 from xds.server.observer import End, LoggingObserver, Observer, StreamInfo
 from xds.server.options import ServerOptions
-from xds.server.server import AddressError, XdsServer
+from xds.server.server import XdsServer
 from xds.server.stream import TenantOf, tenant_of_node
 from xds.server.tls import TlsError, TlsFiles
 
@@ -25,5 +26,6 @@ __all__ = [
     "TlsFiles",
     "XdsServer",
     "admit_everybody",
+    "listen",
     "tenant_of_node",
 ]

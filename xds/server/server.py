@@ -1,7 +1,6 @@
 """The gRPC server: which methods there are, how connections are kept, how it starts and how it ends."""
 
 import itertools
-import socket
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final
@@ -14,6 +13,7 @@ from xds.protocol import Delivery, Report, StreamState
 from xds.server.delivery import delivered
 from xds.server.identity import Admit, CertificateTenants, admit_everybody
 from xds.server.limits import Admission
+from xds.server.listening import listen
 from xds.server.observer import Guarded, LoggingObserver, Observer, Status, StreamInfo
 from xds.server.options import ServerOptions
 from xds.server.stream import Shared, Stream, TenantOf, tenant_of_node
@@ -31,10 +31,6 @@ _SERVICES: Final[Mapping[str | None, tuple[str, str]]] = {
 }
 
 Handler = Callable[[Any, Any], Awaitable[None]]
-
-
-class AddressError(OSError):
-    """The address to listen on cannot be had; the text says which and why."""
 
 
 class XdsServer:
@@ -88,16 +84,9 @@ class XdsServer:
 
         Raises ``AddressError`` where that is not to be had.
         """
-        _try(address)
         server = grpc.aio.server(options=self._options.channel_arguments())
         server.add_generic_rpc_handlers(tuple(self._handlers()))
-        try:
-            if self._credentials is None:
-                port: int = server.add_insecure_port(address)
-            else:
-                port = server.add_secure_port(address, self._credentials)
-        except RuntimeError:
-            raise AddressError(f"cannot listen on {address}: gRPC refused it") from None
+        port = listen(server, address, self._credentials)
         await server.start()
         self._server = server
         return port
@@ -161,21 +150,3 @@ class XdsServer:
                     self._streams.discard(stream)
 
         return handle
-
-
-def _try(address: str) -> None:
-    """Bind an address for a moment: gRPC tells the reason of a refusal to its own log only.
-
-    Raises ``AddressError`` with the system's reason.
-    """
-    host, _, port = address.rpartition(":")
-    try:
-        family, kind, protocol, _, where = socket.getaddrinfo(
-            host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(where)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise AddressError(f"cannot listen on {address}: {reason}") from None

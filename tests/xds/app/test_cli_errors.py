@@ -65,6 +65,22 @@ MISTAKES = {
         ("serve", "--manifests", "d", *MUTUAL, "--connection-age", "0"),
         "'--connection-age': with 0 a client whose certificate has expired would stay for ever",
     ),
+    "admin for everybody": (
+        ("serve", "--manifests", "d", "--admin-address", "[::]:18002"),
+        "'--admin-address': [::]:18002 is not loopback, and whoever reaches it would be answered: give --admin-client-ca",
+    ),
+    "admin for tenants": (
+        ("serve", "--manifests", "d", *MUTUAL, "--admin-client-ca", "./a"),
+        "'--admin-client-ca': a is the tenants' as well",
+    ),
+    "an admin's authority without TLS": (
+        ("serve", "--manifests", "d", "--admin-client-ca", "a"),
+        "'--admin-client-ca': it goes with --tls-cert",
+    ),
+    "one address for all": (
+        ("serve", "--manifests", "d", "--admin-address", "[::1]:5", "--ops-address", "[::1]:5"),
+        "'--ops-address' / '--admin-address': both are [::1]:5: give each its own port",
+    ),
     "missing argument": (("validate",), "Missing argument 'DIR'"),
     "no address": (("serve", "--manifests", "d", "--xds-address", "foo"), "'foo' is not HOST:PORT"),
     "wrong choice": (

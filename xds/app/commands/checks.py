@@ -6,6 +6,7 @@ from pathlib import Path
 import typer
 
 from xds.app.address import listen_address
+from xds.app.settings import OFF
 
 
 def check_source(*, manifests: bool, kubernetes: bool, needing: Mapping[str, bool]) -> None:
@@ -55,3 +56,38 @@ def check_tls(
             " --insecure-plaintext",
             param_hint=["--xds-address"],
         )
+
+
+def check_admin(
+    address: str, *, client_ca: Path | None, tls_client_ca: Path | None, insecure_plaintext: bool
+) -> None:
+    """Raise BadParameter where others than those who run this would reach the admin listener."""
+    if client_ca is not None:
+        if tls_client_ca is None:
+            raise typer.BadParameter(
+                "it goes with --tls-cert, --tls-key and --tls-client-ca", param_hint=["--admin-client-ca"]
+            )
+        if client_ca.resolve() == tls_client_ca.resolve():
+            raise typer.BadParameter(
+                f"{client_ca} is the tenants' as well, whose certificates would be let in: give an authority of its own",
+                param_hint=["--admin-client-ca"],
+            )
+    elif address != OFF and not insecure_plaintext and not listen_address(address).is_loopback:
+        raise typer.BadParameter(
+            f"{address} is not loopback, and whoever reaches it would be answered: give --admin-client-ca, listen on 127.0.0.1"
+            " (kubectl port-forward reaches it), or allow it with --insecure-plaintext",
+            param_hint=["--admin-address"],
+        )
+
+
+def check_addresses(addresses: Mapping[str, str]) -> None:
+    """Raise BadParameter where two listeners, by their options, have one address."""
+    taken: dict[str, str] = {}
+    for option, address in addresses.items():
+        if address == OFF or not listen_address(address).port:
+            continue
+        if address in taken:
+            raise typer.BadParameter(
+                f"both are {address}: give each its own port", param_hint=[taken[address], option]
+            )
+        taken[address] = option

@@ -10,8 +10,18 @@ import typer
 from xds.app import settings
 from xds.app.address import ip_literal, listen_address
 from xds.app.bootstrap import tenant_name
-from xds.app.commands.checks import check_source, check_tls
+from xds.app.commands.checks import check_addresses, check_admin, check_source, check_tls
 from xds.app.commands.options import DEFAULTS, CaExpiryWarningDays, VerifyWithoutCa, parser
+from xds.app.commands.tls_options import (
+    AdminAddress,
+    AdminClientCa,
+    InsecurePlaintext,
+    TenantsDomain,
+    TlsCert,
+    TlsClientCa,
+    TlsKey,
+    TrustDomain,
+)
 from xds.app.settings import ServeSettings
 
 
@@ -133,56 +143,12 @@ def serve(
             " TLS below.",
         ),
     ] = DEFAULTS.xds_address,
-    tls_cert: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            envvar="KUBELB_XDS_TLS_CERT",
-            help="The server's certificate and its intermediates, in PEM. These three files may change at any time: new"
-            " connections get what is in them, open ones stay.",
-        ),
-    ] = DEFAULTS.tls_cert,
-    tls_key: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", envvar="KUBELB_XDS_TLS_KEY", help="Its key, in PEM and without a password."
-        ),
-    ] = DEFAULTS.tls_key,
-    tls_client_ca: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            envvar="KUBELB_XDS_TLS_CLIENT_CA",
-            help="The authorities whose client certificates are let in, in PEM. A certificate names its tenants: in URI SANs"
-            " spiffe://TRUST-DOMAIN/ns/TENANT with or without a path below, or in DNS SANs TENANT.TENANTS-DOMAIN. An Envoy gets"
-            " what its certificate names, and PERMISSION_DENIED for any other tenant.",
-        ),
-    ] = DEFAULTS.tls_client_ca,
-    trust_domain: Annotated[
-        str,
-        typer.Option(
-            metavar="DOMAIN",
-            envvar="KUBELB_XDS_TRUST_DOMAIN",
-            help="Only URI SANs of this trust domain name tenants.",
-            show_default="any that --tls-client-ca vouches for",
-        ),
-    ] = DEFAULTS.trust_domain,
-    tenants_domain: Annotated[
-        str,
-        typer.Option(
-            metavar="DOMAIN",
-            envvar="KUBELB_XDS_TENANTS_DOMAIN",
-            help="A DNS SAN of one label before this domain names the tenant of that label.",
-        ),
-    ] = DEFAULTS.tenants_domain,
-    insecure_plaintext: Annotated[
-        bool,
-        typer.Option(
-            "--insecure-plaintext",
-            envvar="KUBELB_XDS_INSECURE_PLAINTEXT",
-            help="Serve xDS without TLS on an address off loopback: whoever reaches it reads the configuration of every tenant.",
-        ),
-    ] = False,
+    tls_cert: TlsCert = DEFAULTS.tls_cert,
+    tls_key: TlsKey = DEFAULTS.tls_key,
+    tls_client_ca: TlsClientCa = DEFAULTS.tls_client_ca,
+    trust_domain: TrustDomain = DEFAULTS.trust_domain,
+    tenants_domain: TenantsDomain = DEFAULTS.tenants_domain,
+    insecure_plaintext: InsecurePlaintext = False,
     ops_address: Annotated[
         str,
         typer.Option(
@@ -193,6 +159,8 @@ def serve(
             " is nowhere.",
         ),
     ] = DEFAULTS.ops_address,
+    admin_address: AdminAddress = DEFAULTS.admin_address,
+    admin_client_ca: AdminClientCa = DEFAULTS.admin_client_ca,
     verify_without_ca: VerifyWithoutCa = DEFAULTS.verify_without_ca,
     eds: Annotated[
         settings.Eds,
@@ -338,10 +306,15 @@ def serve(
         insecure_plaintext=insecure_plaintext,
         connection_age=connection_age,
     )
-    if xds_address == ops_address and listen_address(xds_address).port:
-        raise typer.BadParameter(
-            f"both are {xds_address}: give each its own port", param_hint=["--xds-address", "--ops-address"]
-        )
+    check_admin(
+        admin_address,
+        client_ca=admin_client_ca,
+        tls_client_ca=tls_client_ca,
+        insecure_plaintext=insecure_plaintext,
+    )
+    check_addresses(
+        {"--xds-address": xds_address, "--ops-address": ops_address, "--admin-address": admin_address}
+    )
     # The imports below take a second or two, and process 1 of a container never sees a signal that it does not handle.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: os._exit(0))
@@ -373,6 +346,8 @@ def serve(
             trust_domain=trust_domain,
             tenants_domain=tenants_domain,
             ops_address=ops_address,
+            admin_address=admin_address,
+            admin_client_ca=admin_client_ca,
             verify_without_ca=verify_without_ca,
             eds=eds,
             eds_api=eds_api,
