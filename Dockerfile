@@ -7,20 +7,20 @@ FROM python:3.13-slim AS base
 
 FROM base AS build
 # Nothing is compiled here, so that no compiler is needed: wheels only.
-ENV PIP_NO_CACHE_DIR=1 PIP_NO_COMPILE=1 PIP_ONLY_BINARY=:all: PIP_REQUIRE_VIRTUALENV=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+ENV PIP_NO_CACHE_DIR=1 PIP_ONLY_BINARY=:all: PIP_REQUIRE_VIRTUALENV=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /src
 COPY requirements-build.txt ./
 RUN python -m venv /opt/build && /opt/build/bin/pip install --quiet --require-hashes --requirement requirements-build.txt
 COPY requirements.txt ./
 RUN python -m venv --without-pip /opt/kubelb-xds \
-    && /opt/build/bin/pip --python /opt/kubelb-xds install --quiet --require-hashes --requirement requirements.txt
+    && /opt/build/bin/pip --python /opt/kubelb-xds install --quiet --no-compile --require-hashes --requirement requirements.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY kube kube
 COPY xds xds
 # The same files at every build: the wheel's dates are fixed, and compiled modules hold no date. The Kubernetes client's classes for
 # each kind, 2,000 modules, are never imported.
 RUN SOURCE_DATE_EPOCH=946684800 /opt/build/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir /wheels . \
-    && /opt/build/bin/pip --python /opt/kubelb-xds install --quiet --no-index --no-deps /wheels/*.whl \
+    && /opt/build/bin/pip --python /opt/kubelb-xds install --quiet --no-compile --no-index --no-deps /wheels/*.whl \
     && python -m compileall -q --invalidation-mode unchecked-hash -x '/kubernetes/(aio/)?client/(api|models)/' /opt/kubelb-xds/lib
 
 FROM base AS runtime
