@@ -37,10 +37,6 @@ audit: $(VENV)/.dev ## Look for known vulnerabilities in what the image installs
 	$(BIN)/pip-audit --requirement requirements.txt --require-hashes --disable-pip --vulnerability-service pypi --strict \
 	  --progress-spinner off
 
-requirements: $(VENV)/.dev ## Pin anew what the image installs, with hashes: the newest that pyproject.toml allows
-	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --upgrade --quiet \
-	  --no-header --no-emit-index-url --no-emit-find-links --output-file requirements.txt
-
 format: $(VENV)/.dev ## Format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
@@ -52,6 +48,15 @@ bench: $(VENV)/.dev ## Print what messages cost, 10,000 LoadBalancers on a real 
 
 golden: $(VENV)/.dev ## Write the translation's golden files anew: read the diff before you commit it
 	$(BIN)/python -m pytest tests/xds/translate --update-golden
+
+# What is pinned already stays as long as it fits; `make requirements ARGS=--upgrade` takes the newest. One file serves every Python and
+# processor, and holds no index's address.
+PIN := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+  --custom-compile-command 'make requirements'
+requirements: $(VENV)/.dev ## Pin what the image installs, with hashes, as pyproject.toml has it
+	$(PIN) $(ARGS) --output-file requirements.txt pyproject.toml
+	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
+	  | $(PIN) $(ARGS) --output-file requirements-build.txt -
 
 clean: ## Remove what was installed and cached here
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

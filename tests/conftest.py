@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support import command
+from tests.support import command, docker_engine
 from tests.support.kube_fixtures import (
     admin,
     api_server,
@@ -33,6 +33,7 @@ _ALONE = (
     "tests/e2e/test_golden_served",
     "tests/xds/app/demo/",
     "tests/xds/app/test_bootstrap_envoy",
+    "tests/compose/test_compose_run",
 )
 """Tests that need certain ports, as the demo's and the golden files', or the whole machine: nothing else is to run meanwhile."""
 
@@ -52,9 +53,19 @@ def pytest_configure(config: pytest.Config) -> None:
         share(int(worker["workerid"].removeprefix("gw")), worker["workercount"])
 
 
+def pytest_report_header() -> str:
+    """Say whether docker-compose.yml is run for real."""
+    why_not = docker_engine.problem()
+    return f"docker-compose.yml is parsed, and not run: {why_not}" if why_not else "docker-compose.yml is run"
+
+
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests by what they need, before ``-m`` chooses among them."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the tests by what they need, before ``-m`` chooses among them; leave out those of an engine that is not there."""
+    without_engine = [item for item in items if item.get_closest_marker("docker") and docker_engine.problem()]
+    if without_engine:
+        config.hook.pytest_deselected(items=without_engine)
+        items[:] = [item for item in items if item not in without_engine]
     for item in items:
         if item.nodeid.startswith(_ALONE):
             item.add_marker(pytest.mark.alone)

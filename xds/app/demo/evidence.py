@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from xds.app.demo.access_log import AccessLogEntry
+from xds.app.demo.admin import Admin
 from xds.app.demo.backends import Backend, Connection
 from xds.app.demo.client import Attempt, Conversation, Outcome, ask
 from xds.app.demo.envoy import Envoy
+from xds.app.demo.examples import Example
 from xds.app.demo.ports import LOOPBACK
 from xds.app.demo.recorder import Recording
 from xds.app.demo.stage import Site, Stage
@@ -231,11 +233,11 @@ def readable(recordings: Iterable[Recording], seen: Exchange) -> Evidence:
 
 
 async def counted(
-    stage: Stage, site: Site, *, some: Collection[str] = (), none: Collection[str] = ()
+    admin: Admin, example: Example, *, some: Collection[str] = (), none: Collection[str] = ()
 ) -> list[Evidence]:
     """Return Envoy's counters of the LoadBalancer's cluster: `some` are to be above zero, `none` are to be zero."""
-    prefix = f"cluster.{site.example.resource}."
-    values = await stage.envoy.admin.stats(f"^{re.escape(prefix)}")
+    prefix = f"cluster.{example.resource}."
+    values = await admin.stats(f"^{re.escape(prefix)}")
     return [
         Evidence("counter", f"{name} {value}", holds=bool(value) == (name in some))
         for name in (*some, *none)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import yaml
 
@@ -24,11 +24,13 @@ MANIFESTS: Final = "manifests"
 BOOTSTRAP: Final = "envoy-bootstrap.yaml"
 
 _NUMBER: Final = re.compile(r"\b\d+\b")
+_UNKNOWN: Final = (ValueError, LookupError, TypeError, AttributeError, OSError, yaml.YAMLError)
+"""What is raised where a file is missing, or does not hold what is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One LoadBalancer of the examples: Envoy listens on `port` for it, and connects to `backend_port` on this machine.
+    """One LoadBalancer of the examples: Envoy listens on `port` for it, and connects to `backend_port` of its backend.
 
     `resource` names its cluster, listener and assignment in Envoy; `policy` is spec.upstreamTLS's, empty without one, and `secret` the
     Secret that caSecretRef names, empty without one.
@@ -97,14 +99,14 @@ def _purposes(examples: Examples) -> Iterator[tuple[str, int]]:
 def _copy(folder: Path, copies: Path, chosen: Mapping[str, str]) -> None:
     """Copy the examples with other numbers, comments and all: a port's number stands for nothing else in them."""
     (copies / MANIFESTS).mkdir(parents=True)
-    for path in (folder / BOOTSTRAP, *_files(folder)):
+    for path in (folder / BOOTSTRAP, *_files(folder / MANIFESTS)):
         text = path.read_text(encoding="utf-8")
         adapted = _NUMBER.sub(lambda number: chosen.get(number[0], number[0]), text)
         (copies / path.relative_to(folder)).write_text(adapted, encoding="utf-8")
 
 
-def _files(folder: Path) -> list[Path]:
-    return sorted((folder / MANIFESTS).glob("*.yaml"))
+def _files(manifests: Path) -> list[Path]:
+    return sorted(manifests.glob("*.yaml"))
 
 
 def _read(folder: Path) -> Examples:
@@ -119,31 +121,51 @@ def _read(folder: Path) -> Examples:
             xds_port=_port(endpoint["endpoint"]),
             admin_port=_port(bootstrap["admin"]),
             loadbalancers={
-                example.name: example
-                for path in _files(folder)
-                for example in map(_example, _documents(path))
+                lb.metadata.name: _example(_on_loopback(lb)) for lb in _objects(folder / MANIFESTS)
             },
         )
-    except (ValueError, LookupError, TypeError, AttributeError, yaml.YAMLError) as error:
-        raise UserError(
-            f"the examples in {folder} are not as the demo knows them ({error!r}): `git checkout` brings them back"
-        ) from None
+    except _UNKNOWN as error:
+        raise _not_as_known(folder, error) from None
+
+
+def loadbalancers(manifests: Path) -> Mapping[str, Example]:
+    """Return the LoadBalancers in a folder of manifests, by name, wherever their backends are. Raises `UserError`."""
+    try:
+        return {lb.metadata.name: _example(lb) for lb in _objects(manifests)}
+    except _UNKNOWN as error:
+        raise _not_as_known(manifests, error) from None
+
+
+def _not_as_known(folder: Path, error: Exception) -> UserError:
+    return UserError(
+        f"the examples in {folder} are not as the demo knows them ({error!r}): `git checkout` brings them back"
+    )
 
 
 def _port(holder: Mapping[str, Any]) -> int:
     return int(holder["address"]["socket_address"]["port_value"])
 
 
-def _documents(path: Path) -> list[Any]:
-    return list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
+def _objects(manifests: Path) -> Iterator[LoadBalancer]:
+    """Yield the LoadBalancers in a folder, in the order of its files."""
+    for path in _files(manifests):
+        for document in yaml.safe_load_all(path.read_text(encoding="utf-8")):
+            match decode(document):
+                case LoadBalancer() as lb:
+                    yield lb
 
 
-def _example(document: Mapping[str, Any]) -> Example:
-    lb = cast("LoadBalancer", decode(document))
-    (port,), (group,) = lb.spec.ports, lb.spec.endpoints
-    (address,), (backend,) = group.addresses, group.ports
+def _on_loopback(lb: LoadBalancer) -> LoadBalancer:
+    (group,) = lb.spec.endpoints
+    (address,) = group.addresses
     if address.ip != LOOPBACK:
         raise ValueError(f"{lb.ref} has its endpoint at {address.ip}, not {LOOPBACK}")
+    return lb
+
+
+def _example(lb: LoadBalancer) -> Example:
+    (port,), (group,) = lb.spec.ports, lb.spec.endpoints
+    (backend,) = group.ports
     tls = lb.spec.upstream_tls
     return Example(
         name=lb.metadata.name,

@@ -27,6 +27,20 @@ def secret(namespace: str, name: str, ca_crt: bytes, **others: bytes) -> Manifes
     }
 
 
+def replace(path: Path, content: bytes) -> float:
+    """Write a file, replacing what was there in one rename; returns the moment of the rename (`time.monotonic`).
+
+    The new contents are written under a hidden name without a manifest's suffix first, readable by the owner alone, since Secrets and keys
+    are among them.
+    """
+    unfinished = path.with_name(f".{path.name}.new")
+    unfinished.touch(mode=0o600)
+    unfinished.write_bytes(content)
+    moment = time.monotonic()
+    unfinished.replace(path)
+    return moment
+
+
 class ManifestFolder:
     """A folder of manifests that someone watches; it is created when it is not there."""
 
@@ -35,17 +49,8 @@ class ManifestFolder:
         path.mkdir(parents=True, exist_ok=True)
 
     def put(self, file: str, *documents: Manifest) -> float:
-        """Write `file` with these documents, replacing what was there in one rename.
-
-        Returns the moment of the rename (`time.monotonic`). The new contents are written under a hidden name without a manifest's suffix
-        first, readable by the owner alone, since Secrets are among them.
-        """
-        unfinished = self.path / f".{file}.new"
-        unfinished.touch(mode=0o600)
-        unfinished.write_text(yaml.safe_dump_all(documents, sort_keys=False), encoding="utf-8")
-        moment = time.monotonic()
-        unfinished.replace(self.path / file)
-        return moment
+        """Write `file` with these documents, and return the moment (`time.monotonic`); see `replace`."""
+        return replace(self.path / file, yaml.safe_dump_all(documents, sort_keys=False).encode())
 
     def remove(self, file: str) -> float:
         """Delete `file`; returns the moment (`time.monotonic`). Raises `FileNotFoundError` when it is not there."""

@@ -58,7 +58,7 @@ async def _over_tls(stage: Stage, site: Site) -> AsyncIterator[Seen]:
     yield evidence.only_tls(site)
     yield evidence.replied(seen, tls=TLS)
     for counter in await evidence.counted(
-        stage, site, some=["ssl.handshake"], none=["ssl.fail_verify_error"]
+        stage.envoy.admin, site.example, some=["ssl.handshake"], none=["ssl.fail_verify_error"]
     ):
         yield counter
 
@@ -69,7 +69,10 @@ async def _refused(stage: Stage, site: Site) -> AsyncIterator[Seen]:
     yield evidence.only_tls(site)
     yield evidence.cut(seen, NO_HEALTHY_HOST)
     for counter in await evidence.counted(
-        stage, site, some=["ssl.fail_verify_error", "health_check.failure"], none=["ssl.handshake"]
+        stage.envoy.admin,
+        site.example,
+        some=["ssl.fail_verify_error", "health_check.failure"],
+        none=["ssl.handshake"],
     ):
         yield counter
 
@@ -78,7 +81,7 @@ async def _without_secret(stage: Stage, site: Site) -> AsyncIterator[Seen]:
     seen = await exchange(stage, site)
     yield evidence.untouched(site)
     yield evidence.cut(seen, NO_HEALTHY_HOST)
-    for counter in await evidence.counted(stage, site, none=["membership_total"]):
+    for counter in await evidence.counted(stage.envoy.admin, site.example, none=["membership_total"]):
         yield counter
 
     yield Caption("the Secret appears:")
@@ -96,7 +99,10 @@ async def _without_tls(stage: Stage, site: Site) -> AsyncIterator[Seen]:
     yield evidence.only_tls(site)
     yield evidence.cut(seen, NO_HEALTHY_HOST)
     for counter in await evidence.counted(
-        stage, site, some=["ssl.connection_error", "health_check.failure"], none=["ssl.handshake"]
+        stage.envoy.admin,
+        site.example,
+        some=["ssl.connection_error", "health_check.failure"],
+        none=["ssl.handshake"],
     ):
         yield counter
 

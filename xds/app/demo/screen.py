@@ -31,7 +31,7 @@ _LEGEND: Final = (
     "flags in Envoy's access log: UH no healthy backend, UF connecting to it failed,",
     "URX no attempt left; with a health check over TLS, a wrong CA shows as UH",
 )
-"""What the table's words mean; the flags are Envoy's own (its documentation, "Access logging", `RESPONSE_FLAGS`)."""
+"""What the demo's words mean; the flags are Envoy's own (its documentation, "Access logging", `RESPONSE_FLAGS`)."""
 
 _COMPLAINT = re.compile(r'\[(error|critical)\]|"level": "(warning|error|critical)"')
 """A line of Envoy's log, or of the control plane's, that someone should read when the demo fails."""
@@ -68,15 +68,15 @@ class Screen:
         ):
             self._line(f"  {name:<13}  {value}")
 
-    def table(self, rows: Sequence[Row]) -> None:
-        """Show what was seen."""
+    def table(self, rows: Sequence[Row], *, legend: Sequence[str] = _LEGEND) -> None:
+        """Show what was seen; `legend` says what its words mean."""
         table = Table(box=box.HORIZONTALS, show_lines=True, pad_edge=False, header_style="bold")
         table.add_column("LoadBalancer", width=_LEFT)
         table.add_column("What was seen", width=_RIGHT)
         for row in rows:
             table.add_row(_asked(row), _seen(row.seen))
         self._console.print(table)
-        for line in _LEGEND:
+        for line in legend:
             self._line(f" {line}", style="dim")
 
     def finished(self, rows: Sequence[Row], refused: Sequence[Answer], *, seconds: float) -> None:

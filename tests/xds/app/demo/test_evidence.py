@@ -228,7 +228,10 @@ async def test_counters() -> None:
     """Some are to have counted and some are not; one that Envoy does not have is zero."""
     stage = _stage(ssl__handshake=2, ssl__connection_error=1)
     seen = await evidence.counted(
-        stage, _site(), some=["ssl.handshake", "ssl.sent"], none=["ssl.connection_error", "ssl.fail"]
+        stage.envoy.admin,
+        _site().example,
+        some=["ssl.handshake", "ssl.sent"],
+        none=["ssl.connection_error", "ssl.fail"],
     )
     assert [(each.text, each.holds) for each in seen] == [
         ("ssl.handshake 2", True),

@@ -20,7 +20,7 @@ def own(tmp_path: Path) -> Path:
 def _texts(folder: Path) -> dict[str, str]:
     return {
         str(path.relative_to(folder)): path.read_text(encoding="utf-8")
-        for path in sorted(folder.rglob("*.yaml"))
+        for path in (folder / BOOTSTRAP, *sorted((folder / MANIFESTS).rglob("*.yaml")))
     }
 
 
