@@ -31,6 +31,7 @@ _ALONE = (
     "tests/e2e/test_make_before_break",
     "tests/e2e/test_demo_",
     "tests/e2e/test_golden_served",
+    "tests/kube/cluster/test_least_privilege",
     "tests/xds/app/demo/",
     "tests/xds/app/test_bootstrap_envoy",
     "tests/compose/test_compose_run",

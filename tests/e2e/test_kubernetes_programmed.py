@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kube.controllers import report_reader, reports
+from kube.controllers import reports
 from kube.controllers.reports import ReportTiming
 from tests.e2e.world import World, loadbalancer, reached, world
 from tests.e2e.written import ENVOYS, Written, bootstrap, condition_of
@@ -275,8 +275,7 @@ async def test_a_replica_that_is_dead(
 ) -> None:
     """What a replica said that died without a word counts until it expires, and the leader deletes it in the end."""
     quick = ReportTiming(least=0.05, renew=0.2, expiry=PATIENCE, rest=2 * PATIENCE)
-    monkeypatch.setattr(reports, "ReportTiming", lambda: quick)
-    monkeypatch.setattr(report_reader, "ReportTiming", lambda: quick)
+    monkeypatch.setattr("xds.app.writing.REPORTING", quick)
     monkeypatch.setattr("xds.app.writing.TIDY", 0.2)
     await writing.stop_control_plane()
     left = {

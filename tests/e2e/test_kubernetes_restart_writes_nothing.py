@@ -100,10 +100,11 @@ async def test_nothing_to_write(
         created = writes(cluster, fault_proxy)
         for name, manifest, _ in manifests(cluster, backend.port):
             made = of(name, created)
-            # Ports, conditions, and Programmed; of a Service the node port and its address, and the finalizer.
+            # Ports, conditions, and Programmed; of a Service the node port and its address, and the finalizer, which is tried again
+            # where a status was written meanwhile.
             exposed = manifest["spec"].get("type") == "LoadBalancer"
             assert made["/status"] <= (5 if exposed else 3), (name, made)
-            assert made[""] == (1 if exposed else 0), (name, made)
+            assert made[""] in ((1, 2) if exposed else (0,)), (name, made)
 
         # A restart.
         before, since = await cluster.versions(), len(fault_proxy.requests)

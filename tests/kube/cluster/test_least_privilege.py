@@ -16,8 +16,6 @@ from tests.support.kube_api import ApiServer
 from tests.support.rights import Right, rights
 from xds.app.demo.waiting import poll
 
-pytestmark = [pytest.mark.xdist_group("least privilege"), pytest.mark.kubernetes]
-
 BOUND: Final = 60.0
 """Seconds for each thing that is to come: some thirty programs run at once, on a machine that others use as well."""
 
