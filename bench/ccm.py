@@ -8,7 +8,7 @@ import argparse
 import asyncio
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -50,10 +50,14 @@ class Ccm(NamedTuple):
     tenant: KubeApi
     management: KubeApi
 
-    async def phase(self, name: str, holds: Callable[[Manager], bool]) -> Row:
-        """Wait until something holds of what the manager knows and it has nothing to do."""
+    async def phase(
+        self, name: str, holds: Callable[[Manager], bool], doing: Awaitable[None] | None = None
+    ) -> Row:
+        """Do something, and wait until something holds of what the manager knows and it has nothing to do."""
         began = time.monotonic()
         before = self.tenant.requests, self.management.requests
+        if doing is not None:
+            await doing
 
         async def probe() -> bool:
             await asyncio.sleep(0)
@@ -146,16 +150,21 @@ async def measure(count: int, directory: Path) -> list[Row]:
         there.client() as management,
     ):
         await management.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": HOME}})
+        node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "one"}}
+        addresses = [{"type": "ExternalIP", "address": "192.0.2.1"}]
+        ready = {"conditions": [{"type": "Ready", "status": "True"}], "addresses": addresses}
+        await tenant.create(node)
+        await tenant.patch(node, {"status": ready}, subresource="status")
         await tenant.create_all(service(number) for number in range(count))
         configs = here.kubeconfig(directory, name="tenant.conf"), there.kubeconfig(directory, name="m.conf")
         rows = []
         async with ccm(*configs) as running:
             rows.append(await running.phase("created", lambda it: len(it.view.copies) == count))
-            await answer(management)
             rows.append(
                 await running.phase(
                     "address and conditions",
                     lambda it: all(each.load_balancer and each.conditions for each in it.view.services),
+                    answer(management),
                 )
             )
         async with ccm(*configs) as running:
@@ -163,9 +172,12 @@ async def measure(count: int, directory: Path) -> list[Row]:
                 await running.phase("restart, nothing to do", lambda it: len(it.view.copies) == count)
             )
             assert running.manager.writer.stats.writes == 0
-            await remove(tenant, count)
             rows.append(
-                await running.phase("deleted", lambda it: not it.view.services and not it.view.copies)
+                await running.phase(
+                    "deleted",
+                    lambda it: not it.view.services and not it.view.copies,
+                    remove(tenant, count),
+                )
             )
         return rows
 
