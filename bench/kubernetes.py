@@ -115,11 +115,7 @@ async def served(kubeconfig: Path) -> AsyncIterator[tuple[Serving, int, float, C
         await process.logged("synced")
         seconds = time.monotonic() - began
         cost = Cost.of(process.pid)
-        reading = asyncio.create_task(process.read_on())
-        try:
-            yield process, port, seconds, cost
-        finally:
-            reading.cancel()
+        yield process, port, seconds, cost
 
 
 async def patched(admin: ApiClient, port: int, authorities: Authorities) -> tuple[list[float], list[float]]:

@@ -2,7 +2,6 @@
 
 import signal
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
@@ -16,17 +15,6 @@ from tests.support.xds_client import XdsClient
 from xds.app.demo.certificates import Authority
 from xds.app.demo.manifests import secret
 from xds.snapshot.types import CLUSTER
-
-
-async def logged(server: Serving, event: str, count: int = 1) -> list[dict[str, Any]]:
-    """Wait until its log has this many lines whose event begins like this, whatever it said between, and return those lines."""
-
-    def found() -> list[dict[str, Any]]:
-        return [line for line in server.lines if line["event"].startswith(event)]
-
-    while len(found()) < count:
-        await server.logged(event)
-    return found()
 
 
 def address(server: Serving, event: str) -> str:
@@ -70,8 +58,8 @@ async def test_it_serves_with_list_and_watch_alone(in_cluster: ApiObjects) -> No
     web = loadbalancer("web", 20001, 30443, policy="Verify", ca="backend-ca")
     await in_cluster.put("web", in_namespace(web, tenant), secret(tenant, "backend-ca", pem))
     async with serving([*READING, "--kubeconfig", str(in_cluster.settings["kubeconfig"])]) as server:
-        await logged(server, "synced")
-        await logged(server, "serving ops")
+        await server.has_logged("synced")
+        await server.has_logged("serving ops")
         assert await readiness(server) == (200, "ready\n")
         ((name, cluster),) = (await clusters(server, tenant)).items()
         assert name == f"{tenant}-web-ep-0-port-30443-TCP"
@@ -86,8 +74,8 @@ async def test_it_says_which_right_is_missing(api_server: ApiServer, tmp_path: P
     somebody = api_server.identity()
     kubeconfig = api_server.kubeconfig(tmp_path, somebody)
     async with serving([*READING, "--kubeconfig", str(kubeconfig)]) as server:
-        await logged(server, "serving ops")
-        interrupted = await logged(server, "informer interrupted", 2)
+        await server.has_logged("serving ops")
+        interrupted = await server.has_logged("informer interrupted", 2)
         assert {line["informer"] for line in interrupted} == {"Addresses", "LoadBalancer"}
         assert {line["reason"] for line in interrupted} == {"http_403"}
         status, text = await readiness(server)
@@ -102,12 +90,12 @@ async def test_it_says_which_right_is_missing(api_server: ApiServer, tmp_path: P
         )  # only when it is known which are named
 
         await api_server.allow(somebody, [rule for rule in RULES if rule["resources"] != ["secrets"]])
-        assert (await logged(server, "informer interrupted", 3))[2]["informer"] == "Secret"
-        await logged(server, "informer goes on", 2)
+        assert (await server.has_logged("informer interrupted", 3))[2]["informer"] == "Secret"
+        await server.has_logged("informer goes on", 2)
         assert await readiness(server) == (503, f"{forbidden(somebody, 'Secret')}\n")
 
         await api_server.allow(somebody, RULES)
-        await logged(server, "synced")
+        await server.has_logged("synced")
         assert await readiness(server) == (200, "ready\n")
 
 
@@ -120,13 +108,13 @@ async def test_it_waits_for_an_api_server(
     kubeconfig = api_server.kubeconfig(tmp_path, server=fault_proxy.url, name="through-the-proxy")
     fault_proxy.refuse()
     async with serving([*READING, "--kubeconfig", str(kubeconfig)]) as server:
-        await logged(server, "serving ops")
-        line, *_ = await logged(server, "informer interrupted")
+        await server.has_logged("serving ops")
+        line, *_ = await server.has_logged("informer interrupted")
         assert (line["level"], line["reason"]) == ("warning", "unreachable")
         assert fault_proxy.url.removeprefix("http://") in line["error"]
         assert (await readiness(server))[0] == 503
         await fault_proxy.accept()
-        await logged(server, "synced")
+        await server.has_logged("synced")
         assert await readiness(server) == (200, "ready\n")
         assert [*await clusters(server, tenant)] == [f"{tenant}-web-ep-0-port-30443-TCP"]
 

@@ -3,12 +3,15 @@
 Beside the real Envoy there is a scripted one, which refuses and is silent when it is told to.
 """
 
+import json
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
+from kube.controllers import report_reader, reports
+from kube.controllers.reports import ReportTiming
 from tests.e2e.world import World, loadbalancer, reached, world
 from tests.e2e.written import ENVOYS, Written, bootstrap, condition_of
 from tests.support.kube_client import Object
@@ -158,8 +161,8 @@ async def test_never_true_while_an_envoy_stands_still(cluster: Written, writing:
             )
             await cluster.stands(
                 "web",
-                lambda lb, to=generation: programmed(lb)["observedGeneration"] == to,
-                what="it",
+                lambda lb, to=generation: programmed(lb)["observedGeneration"] == to,  # type: ignore[misc]
+                what="the new generation",
                 since=mark,
             )
         assert not [lb for lb in cluster.said[mark:] if is_true_of_newest(lb)]
@@ -265,3 +268,39 @@ async def test_envoys_of_another_replica(cluster: Written, writing: World, free_
             assert programmed(await cluster.get("still")) == untouched
     finally:
         await other.stop_control_plane()
+
+
+async def test_a_replica_that_is_dead(
+    cluster: Written, writing: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a replica said that died without a word counts until it expires, and the leader deletes it in the end."""
+    quick = ReportTiming(least=0.05, renew=0.2, expiry=PATIENCE, rest=2 * PATIENCE)
+    monkeypatch.setattr(reports, "ReportTiming", lambda: quick)
+    monkeypatch.setattr(report_reader, "ReportTiming", lambda: quick)
+    monkeypatch.setattr("xds.app.writing.TIDY", 0.2)
+    await writing.stop_control_plane()
+    left = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": reports.name_of("dead"),
+            "namespace": cluster.own,
+            "labels": {reports.LABEL: "replica"},
+        },
+        "data": {
+            "replica": "dead",
+            "run": "1",
+            "renewed": "7",
+            "report.json": json.dumps({"tenants": {cluster.tenant: {"version": "before", "envoys": 1}}}),
+        },
+    }
+    await cluster.client.create(left)
+    await writing.start_control_plane()
+    async with Backend("web") as backend:
+        since = await writing.put("web", loadbalancer("web", 443, backend.port))
+        await writing.served(writing.resource_name("web", backend.port), since=since)
+        await cluster.says("web", "Accepted", "True")
+        assert not [lb for lb in cluster.said if programmed(lb)]
+        await cluster.says("web", "Programmed", "True")
+        assert time.monotonic() - since >= quick.expiry / 2
+        assert await cluster.found(left, lambda it: it is None, what="no report of the dead one") is None

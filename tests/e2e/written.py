@@ -136,12 +136,14 @@ class Written(ApiObjects):
 
     async def follow(self, version: str) -> None:
         """Keep what LoadBalancers say after a resourceVersion, until cancelled."""
-        async with self.client.watch(
-            API_VERSION, "LoadBalancer", self.tenant, resourceVersion=version
-        ) as events:
-            async for event in events:
-                if event["type"] in {"ADDED", "MODIFIED"}:
-                    self.said.add(event["object"])
+        while True:  # the API server ends watches that lag behind
+            async with self.client.watch(
+                API_VERSION, "LoadBalancer", self.tenant, resourceVersion=version
+            ) as events:
+                async for event in events:
+                    version = event["object"]["metadata"]["resourceVersion"]
+                    if event["type"] in {"ADDED", "MODIFIED"}:
+                        self.said.add(event["object"])
 
     async def clear(self) -> None:
         """Delete everything, though the program is gone that would have cleaned up."""

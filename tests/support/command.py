@@ -11,6 +11,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from xds.app.demo.waiting import Journal
+
 ROOT = Path(__file__).parents[2]
 WITHIN = 30.0
 """Seconds for anything a process is waited for: it imports for a second or two on an idle machine."""
@@ -64,27 +66,42 @@ def run(*arguments: str, code: str = MAIN, **variables: str) -> subprocess.Compl
 
 
 class Serving:
-    """A `kubelb-xds serve` that logs JSON to stderr."""
+    """A `kubelb-xds serve` that logs JSON to stderr: ``lines`` is what it has logged so far."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
-        self.lines: list[dict[str, Any]] = []
+        self.lines: Journal[dict[str, Any]] = Journal("what kubelb-xds serve logs")
+        self._heard = 0
+        self._is_over = False
+        self._reading = asyncio.create_task(self._read())
 
-    async def logged(self, event: str) -> dict[str, Any]:
-        """Wait until it logs a line whose event begins like this, and return the line."""
-        assert self._process.stderr is not None
-        async with asyncio.timeout(WITHIN):
-            while line := await self._process.stderr.readline():
-                self.lines.append(json.loads(line))
-                if self.lines[-1]["event"].startswith(event):
-                    return self.lines[-1]
-        raise AssertionError(f"ended without logging {event!r}: {self.lines}")
+    async def logged(self, event: str, *, within: float = WITHIN) -> dict[str, Any]:
+        """Wait until it logs a line whose event begins like this, after the one that was returned last; return the line."""
 
-    async def read_on(self) -> None:
-        """Read what it logs until it ends, for it would stand still if nobody did."""
-        assert self._process.stderr is not None
-        while await self._process.stderr.read(1 << 16):
-            pass
+        def place() -> int | None:
+            places = range(self._heard, len(self.lines))
+            return next((each for each in places if self.lines[each]["event"].startswith(event)), None)
+
+        await self.lines.until(
+            lambda: place() is not None or self._is_over, within=within, what=f"a line {event!r}"
+        )
+        found = place()
+        if found is None:
+            raise AssertionError(f"ended without logging {event!r}: {[*self.lines]}")
+        self._heard = found + 1
+        return self.lines[found]
+
+    async def has_logged(self, event: str, count: int = 1, *, within: float = WITHIN) -> list[dict[str, Any]]:
+        """Wait until its log has this many lines whose event begins like this, whatever it said between; return those lines."""
+
+        def found() -> list[dict[str, Any]]:
+            return [line for line in self.lines if line["event"].startswith(event)]
+
+        await self.lines.until(
+            lambda: len(found()) >= count or self._is_over, within=within, what=f"{count} lines {event!r}"
+        )
+        assert len(found()) >= count, f"ended without logging {event!r}: {[*self.lines]}"
+        return found()
 
     @property
     def pid(self) -> int:
@@ -97,11 +114,26 @@ class Serving:
 
     async def ended(self) -> tuple[int, str]:
         """Wait until it ends, and return its exit code (negative: the signal that killed it) and what it wrote to stdout."""
+        assert self._process.stdout is not None
         async with asyncio.timeout(WITHIN):
-            stdout, stderr = await self._process.communicate()
-        self.lines += map(json.loads, stderr.splitlines())
-        assert self._process.returncode is not None
-        return self._process.returncode, stdout.decode()
+            stdout = await self._process.stdout.read()
+            await self._reading
+            return await self._process.wait(), stdout.decode()
+
+    async def end(self) -> None:
+        """Kill it if it is still there."""
+        if self._process.returncode is None:
+            self.send(signal.SIGKILL)
+        await self.ended()
+
+    async def _read(self) -> None:
+        assert self._process.stderr is not None
+        try:
+            async for line in self._process.stderr:
+                self.lines.add(json.loads(line))
+        finally:
+            self._is_over = True
+            self.lines.touch()
 
 
 @asynccontextmanager
@@ -114,10 +146,10 @@ async def serving(
         env=environment(KUBELB_XDS_ADDRESS="127.0.0.1:0") | variables,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
+        limit=1 << 20,
     )
+    server = Serving(process)
     try:
-        yield Serving(process)
+        yield server
     finally:
-        if process.returncode is None:
-            process.kill()
-            await process.communicate()
+        await server.end()

@@ -44,6 +44,9 @@ from xds.translate.findings import ACCEPTED, CA_CERTIFICATE_EXPIRING
 FAREWELL: Final = 3.0
 """Seconds that giving up the lease and the report may take at the end."""
 
+TIDY: Final = 60.0
+"""Seconds between two looks at what dead replicas have left."""
+
 _PORTS_FAILED: Final = (
     ApiError,
     Unreachable,
@@ -106,11 +109,11 @@ class Writing:
             standing=self.programmed.standing,
             clock=clock,
         )
-        reader = Reader(self.programmed, self._publisher, replica=identity.name, clock=clock)
+        self._reader = Reader(self.programmed, self._publisher, replica=identity.name, clock=clock)
         self._reports = Informer(
             api,
             REPORTS,
-            _Hearing(reader, self._heard),
+            _Hearing(self._reader, self._heard),
             Removals(clock),
             namespace=identity.namespace,
             query=SELECTOR,
@@ -149,6 +152,7 @@ class Writing:
                 self._reports.run,
                 self._exposure.run,
                 self._allocate,
+                self._tidy,
             ):
                 tasks.create_task(run())
 
@@ -161,6 +165,13 @@ class Writing:
             async with asyncio.timeout(FAREWELL):
                 await self.election.release()
                 await self._publisher.withdraw()
+
+    async def _tidy(self) -> None:
+        """Delete the reports of replicas that have been dead for long, while this one leads."""
+        while True:
+            await asyncio.sleep(TIDY)
+            for report in self._reader.remains if self.election.leading else ():
+                await self._publisher.delete(report)
 
     # What happens
 
@@ -276,7 +287,7 @@ class Writing:
             ports = (exposed or _recorded(lb)).complete(ports)
         if allocation is None or translation is None:
             return Desired(ports=ports)
-        findings = [finding for finding in translation.findings if finding.reason != PORT_NOT_ALLOCATED]
+        findings = self._findings(lb.ref)
         refusals = [*allocation.refusals, *((exposed.refusal,) if exposed and exposed.refusal else ())]
         findings += [
             Finding("error", ACCEPTED, refusal.reason, refusal.message, refusal.path) for refusal in refusals
@@ -297,11 +308,20 @@ class Writing:
             load_balancer=exposed.load_balancer if exposed else None,
         )
 
+    def _findings(self, ref: ObjectRef) -> list[Finding]:
+        """Return what is to be said of a LoadBalancer's own words and of what it names."""
+        translation = self._pipeline.translations.get(ref)
+        found = translation.findings if translation else ()
+        return [finding for finding in found if finding.reason != PORT_NOT_ALLOCATED]
+
     def _warn(self, lb: LoadBalancer, changed: tuple[Condition, ...]) -> None:
+        """Tell of conditions that are not good, or good with a warning: that has a reason of its own, and no condition to show it."""
+        warnings = {finding.condition: finding.reason for finding in reversed(self._findings(lb.ref))}
         for condition in changed:
-            warns = condition.type == CA_CERTIFICATE_EXPIRING or condition.status == "False"
-            if warns:
+            if condition.status == "False" or condition.type == CA_CERTIFICATE_EXPIRING:
                 self._events.warn(lb.ref, lb.metadata.uid, condition.reason, condition.message)
+            elif condition.message and condition.type in warnings:
+                self._events.warn(lb.ref, lb.metadata.uid, warnings[condition.type], condition.message)
 
 
 def _recorded(lb: LoadBalancer) -> Exposed:
