@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from tests.e2e.world import World, world
-from tests.e2e.written import ENVOYS, RBAC, condition_of
+from tests.e2e.written import ENVOYS, RBAC, WITHIN, condition_of
 from tests.kube.ccm.clusters import BOUND, Clusters
 from tests.support.kube_client import Object
 from xds.app.demo.backends import Backend
@@ -137,11 +137,11 @@ class Tenancy:
             hosts = (await self.world.envoy.admin.hosts()).get(self.cluster_of(made), ())
             return {host.address if host.healthy else f"{host.address} {host.failures}" for host in hosts}
 
-        await poll(probe, lambda found: found == wanted, within=BOUND, what=f"hosts {wanted}")
+        await poll(probe, lambda found: found == wanted, within=WITHIN, what=f"hosts {wanted}")
 
     async def until(self, port: int, holds: Callable[[Attempt], bool], what: str) -> Attempt:
-        """Ask Envoy until something comes of it."""
-        return await poll(partial(ask, port, host=ENVOYS), holds, within=BOUND, what=what)
+        """Ask Envoy until something comes of it: where a health check was too late, it takes two more, and so ten seconds."""
+        return await poll(partial(ask, port, host=ENVOYS), holds, within=WITHIN, what=what)
 
     async def answered(self, port: int) -> Attempt:
         """Wait until a connection to Envoy is answered."""

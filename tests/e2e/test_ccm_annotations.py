@@ -5,6 +5,7 @@ import time
 from tests.e2e.sources import in_namespace
 from tests.e2e.tenancy import Node, Tenancy
 from tests.e2e.written import ENVOYS
+from tests.kube.ccm.clusters import BOUND
 from xds.app.demo.certificates import Authority, self_signed
 from xds.app.demo.client import Traffic
 from xds.app.demo.manifests import secret
@@ -27,10 +28,10 @@ async def test_insecure_then_verify_then_none(tenancy: Tenancy) -> None:
 
         # Verify, with a CA that is there: clients notice nothing.
         await clusters.management.apply(in_namespace(secret("", "my-ca", ca.pem), clusters.home))
-        async with Traffic(port, host=ENVOYS, per_second=20) as traffic:
+        async with Traffic(port, host=ENVOYS, per_second=20, within=BOUND) as traffic:
             await clusters.annotate(made, policy="Verify", ca="my-ca")
             await tenancy.in_force(made, {"policy": "Verify", "caSecretRef": {"name": "my-ca"}})
-            await traffic.since(time.monotonic(), count=5)
+            await traffic.since(time.monotonic(), count=5, within=BOUND)
         assert traffic.lost == []
         # It does verify.
         node.backend.present(self_signed("somebody"))

@@ -6,7 +6,7 @@ import pytest
 
 from tests.e2e.tenancy import Tenancy, node_port
 from tests.e2e.written import ENVOYS
-from tests.kube.ccm.clusters import FINALIZER
+from tests.kube.ccm.clusters import BOUND, FINALIZER
 from xds.app.demo.certificates import self_signed
 from xds.app.demo.client import Traffic
 
@@ -34,7 +34,7 @@ async def test_a_service_deleted_meanwhile(tenancy: Tenancy, *, silent: bool) ->
             await tenancy.exposed(made, {"ip": "203.0.113.7"})
             await clusters.became(made, lambda it: "ingress" in it["status"]["loadBalancer"])
 
-        async with Traffic(kept_port, host=ENVOYS, per_second=20) as traffic:
+        async with Traffic(kept_port, host=ENVOYS, per_second=20, within=BOUND) as traffic:
             if silent:
                 management.silence()
                 management.hang()
@@ -49,7 +49,7 @@ async def test_a_service_deleted_meanwhile(tenancy: Tenancy, *, silent: bool) ->
             assert found["status"]["loadBalancer"]["ingress"]
             assert await clusters.find(clusters.management, clusters.copy_of(deleted))
             await tenancy.cut(deleted_port)
-            await traffic.since(time.monotonic(), count=5)
+            await traffic.since(time.monotonic(), count=5, within=BOUND)
 
             if silent:
                 management.heal()
@@ -64,7 +64,7 @@ async def test_a_service_deleted_meanwhile(tenancy: Tenancy, *, silent: bool) ->
             )
             assert copy["spec"]["upstreamTLS"] == {"policy": "Insecure"}
             await tenancy.says(kept, "'insecure' is not allowed")
-            await traffic.since(time.monotonic(), count=5)
+            await traffic.since(time.monotonic(), count=5, within=BOUND)
         assert traffic.lost == []
         assert node.recorder.in_the_clear == []
     assert await tenancy.world.rejected() == {}

@@ -4,6 +4,7 @@ import time
 
 from tests.e2e.tenancy import Node, Tenancy
 from tests.e2e.written import ENVOYS
+from tests.kube.ccm.clusters import BOUND
 from xds.app.demo.certificates import self_signed
 from xds.app.demo.client import Traffic
 from xds.app.demo.waiting import poll
@@ -21,7 +22,18 @@ async def both_reached(*nodes: Node) -> None:
     async def probe() -> list[int]:
         return [reached(node, since) for node in nodes]
 
-    await poll(probe, all, within=15, what="bytes at every node")
+    await poll(probe, all, within=BOUND, what="bytes at every node")
+
+
+async def not_reached(node: Node, traffic: Traffic) -> None:
+    """Wait until none of 20 connections in a row comes to a node: Envoy's workers hear of a change after its admin interface."""
+
+    async def probe() -> int:
+        since = time.monotonic()
+        await traffic.since(since, count=20, within=BOUND)
+        return reached(node, since)
+
+    await poll(probe, lambda count: count == 0, within=BOUND, what=f"no bytes at {node.name}")
 
 
 def listed(*nodes: Node) -> list[dict[str, str]]:
@@ -42,7 +54,7 @@ async def test_added_not_ready_removed_and_none_left(tenancy: Tenancy) -> None:
         port = await tenancy.listener(made)
         await tenancy.hosts(made, one)
         await tenancy.answered(port)
-        async with Traffic(port, host=ENVOYS, per_second=50) as traffic:
+        async with Traffic(port, host=ENVOYS, per_second=50, within=BOUND) as traffic:
             # Added.
             await tenancy.ready(two)
             assert await clusters.listed(lambda found: len(found) == 2) == listed(one, two)
@@ -53,9 +65,7 @@ async def test_added_not_ready_removed_and_none_left(tenancy: Tenancy) -> None:
             await tenancy.ready(one, ready=False)
             await clusters.listed(lambda found: found == listed(two))
             await tenancy.hosts(made, two)
-            since = time.monotonic()
-            await traffic.since(since, count=20)
-            assert reached(one, since) == 0
+            await not_reached(one, traffic)
 
             # Ready again, and the other one removed.
             await tenancy.ready(one)
@@ -63,9 +73,7 @@ async def test_added_not_ready_removed_and_none_left(tenancy: Tenancy) -> None:
             await clusters.tenant.delete({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "two"}})
             await clusters.listed(lambda found: found == listed(one))
             await tenancy.hosts(made, one)
-            since = time.monotonic()
-            await traffic.since(since, count=20)
-            assert reached(two, since) == 0
+            await not_reached(two, traffic)
 
             # None left: the Addresses object is not even written.
             before = await clusters.management.get(clusters.addresses)
@@ -73,7 +81,7 @@ async def test_added_not_ready_removed_and_none_left(tenancy: Tenancy) -> None:
             told = await clusters.told(made, "NoReadyNodes")
             assert told["type"] == "Warning"
             assert "the last list of addresses stays in use" in told["message"]
-            await traffic.since(time.monotonic(), count=20)
+            await traffic.since(time.monotonic(), count=20, within=BOUND)
             after = await clusters.management.get(clusters.addresses)
             assert after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
             await tenancy.hosts(made, one)

@@ -27,19 +27,9 @@ async def register(tenant: ApiClient) -> None:
         status = {
             "addresses": [{"type": "ExternalIP", "address": address}],
             "conditions": [{"type": "Ready", "status": "True", "reason": "KubeletReady", "message": ""}],
-            "nodeInfo": _info(),
         }
         await tenant.create(node)
         await tenant.patch(node, {"status": status}, subresource="status")
-
-
-def _info() -> dict[str, str]:
-    fields = ("machineID", "systemUUID", "bootID", "kernelVersion", "osImage", "containerRuntimeVersion")
-    return {
-        **dict.fromkeys((*fields, "kubeletVersion", "kubeProxyVersion"), "played"),
-        "operatingSystem": "linux",
-        "architecture": "amd64",
-    }
 
 
 class Nodes:
