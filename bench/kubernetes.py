@@ -3,12 +3,16 @@
 `python -m bench.kubernetes`; builds the API server first if need be. `kubelb-xds serve --kubernetes` runs as a process of its
 own, first against an empty cluster, whose cost is taken off the memory. Then one Secret is patched again and again, and the
 time is taken until the last of 100 streams has its new cluster; a plain watch of the same Secret runs beside, which is what
-the API server itself takes.
+the API server itself takes. These only read.
+
+Then everything is written back, faster than the program does, with an Envoy for each of 100 tenants that takes it all; the program is
+restarted as it is, and what it writes is counted until every patience is over.
 """
 
 import argparse
 import asyncio
 import os
+import signal
 import statistics
 import sys
 import tempfile
@@ -25,16 +29,26 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from tests.envtest.assets import assets
-from tests.support.command import READING, Serving, serving
+from tests.support.command import MAIN, READING, Serving, serving
 from tests.support.kube_api import ApiServer
 from tests.support.kube_client import ApiClient, Object
+from tests.support.scripted_envoy import scripted_envoy
 from tests.support.xds_client import XdsClient
+from xds.app.demo.waiting import poll
 from xds.snapshot.types import CLUSTER
 
 TENANTS = 100
 STREAMS = 100
 PATCHES = 60
-GOALS = {"synced": "10 s", "memory": "200 MB", "patch": "25 ms"}
+PATIENCE = 10
+"""Seconds, the setting: when the program has said all that it is going to say."""
+GOALS = {"synced": "10 s", "memory": "200 MB", "patch": "25 ms", "written": "0"}
+HURRIED = f"""
+from kube.controllers.writer import Writer
+Writer.__init__.__kwdefaults__["rate"] = 1000.0
+{MAIN}
+"""
+"""The program with twenty times the rate at which it writes: 10,000 LoadBalancers would take it seven minutes."""
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -107,10 +121,12 @@ def secret(number: int, pem: str) -> Object:
 
 
 @asynccontextmanager
-async def served(kubeconfig: Path) -> AsyncIterator[tuple[Serving, int, float, Cost]]:
+async def served(
+    kubeconfig: Path, arguments: Sequence[str] = READING, code: str = MAIN
+) -> AsyncIterator[tuple[Serving, int, float, Cost]]:
     """Run the control plane until it has synced; yields it, its port, the seconds that took, and what it cost."""
     began = time.monotonic()
-    async with serving((*READING, "--kubeconfig", str(kubeconfig))) as process:
+    async with serving((*arguments, "--kubeconfig", str(kubeconfig)), code) as process:
         port = int((await process.logged("serving xDS"))["address"].rpartition(":")[2])
         await process.logged("synced")
         seconds = time.monotonic() - began
@@ -158,6 +174,55 @@ async def _take(client: XdsClient) -> float:
     return moment
 
 
+async def _statuses(admin: ApiClient) -> dict[tuple[str, str], tuple[str, str]]:
+    """Return version and condition Programmed of every LoadBalancer, by namespace and name."""
+    listed = await admin.list("kubelb.k8c.io/v1alpha1", "LoadBalancer")
+    found = {}
+    for lb in listed["items"]:
+        said = {each["type"]: each["status"] for each in lb.get("status", {}).get("conditions", ())}
+        metadata = lb["metadata"]
+        version = metadata["resourceVersion"]
+        found[metadata["namespace"], metadata["name"]] = version, said.get("Programmed", "")
+    return found
+
+
+@asynccontextmanager
+async def _envoys(port: int) -> AsyncIterator[None]:
+    """Connect an Envoy for each tenant that takes everything."""
+    async with AsyncExitStack() as stack:
+        for number in range(TENANTS):
+            await stack.enter_async_context(scripted_envoy(port, tenant_of(number)))
+        yield
+
+
+async def _measure_writing(admin: ApiClient, kubeconfig: Path, empty: Cost) -> None:
+    """Have everything written, restart the program, and count what it writes then."""
+    writing = ("--kubernetes", "--patience", str(PATIENCE))
+    began = time.monotonic()
+    async with served(kubeconfig, writing, HURRIED) as (process, port, *_), _envoys(port):
+        await poll(
+            lambda: _statuses(admin),
+            lambda found: all(programmed == "True" for _, programmed in found.values()),
+            within=900,
+            every=5,
+            what="everything written",
+        )
+        print(f"(written in {time.monotonic() - began:.0f} s)", flush=True)
+        process.send(signal.SIGTERM)
+        await process.ended()
+    before = await _statuses(admin)
+    async with served(kubeconfig, writing) as (process, port, seconds, _), _envoys(port):
+        await process.has_logged("leads: this replica writes")
+        await asyncio.sleep(3 * PATIENCE)
+        _row("writing: process start to synced", f"{seconds:.1f} s", GOALS["synced"])
+        cost = Cost.of(process.pid)
+        _row(f"CPU in {3 * PATIENCE} s, less the empty process's", f"{cost.cpu - empty.cpu:.1f} s")
+        _row("memory above the empty process", f"{cost.memory - empty.memory:.0f} MB")
+    after = await _statuses(admin)
+    written = sum(before[key] != value for key, value in after.items())
+    _row("LoadBalancers written after a restart", str(written), GOALS["written"])
+
+
 def _row(name: str, seen: str, goal: str = "") -> None:
     print(f"{name:<52}{seen:>12}{goal:>10}", flush=True)
 
@@ -197,6 +262,7 @@ async def _measure(server: ApiServer, admin: ApiClient, directory: Path, count: 
             "memory above the empty process, afterwards",
             f"{Cost.of(process.pid).memory - empty.memory:.0f} MB",
         )
+    await _measure_writing(admin, kubeconfig, empty)
 
 
 def _ms(values: Sequence[float], percent: int) -> str:

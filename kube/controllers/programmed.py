@@ -10,7 +10,7 @@ touches those that changed since, found at the end of a dictionary in the order 
 """
 
 import heapq
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from kube.controllers.programmed_state import Progress, TenantState, View
@@ -23,6 +23,7 @@ PROGRAMMED: Final = "Programmed"
 REJECTED: Final = "Rejected"
 NO_ENVOY: Final = "NoEnvoyConnected"
 NO_ANSWER: Final = "NoAnswer"
+NOT_SERVED: Final = "NotServed"
 
 PATIENCE: Final = 60.0
 """Seconds after which a condition says that nobody is there, or that somebody does not answer."""
@@ -85,11 +86,19 @@ class Programmed:
         for tenant in self._tenants.values():
             self._judge(tenant, tuple(tenant.loadbalancers), now)
 
-    def content(self, tenant: str, version: str, generations: Mapping[str, int | None], now: float) -> None:
+    def content(
+        self,
+        tenant: str,
+        version: str,
+        generations: Mapping[str, int | None],
+        now: float,
+        *,
+        empty: Collection[str] = (),
+    ) -> None:
         """Take a tenant's new content: its version, and the generation of each LoadBalancer that may differ (None: gone).
 
         Until `local` says otherwise, this replica's Envoys have not ACKed them; where the version is the same, nothing
-        differs but the generation.
+        differs but the generation. Those of them that are ``empty`` have nothing in it that an Envoy could ACK.
         """
         found = self._tenant(tenant, now)
         turned = found.turned(version)
@@ -111,6 +120,7 @@ class Programmed:
                 if view.standing.envoys:
                     view.standing.take(acked=(), behind=(name,), refused={})
             loadbalancer.generation = generation
+            loadbalancer.empty = name in empty
         caught_up = False
         for other in found.views.values() if turned else ():
             if other is not view and other.seq is None:
@@ -267,7 +277,9 @@ class Programmed:
                 for view in connected
                 if view.seq is None or view.seq < loadbalancer.changed or name in view.standing.behind
             ]
-            if refusals and self._synced:
+            if loadbalancer.empty:
+                self._wait(tenant, name, loadbalancer, behind, now)
+            elif refusals and self._synced:
                 loadbalancer.since = None
                 tenant.open.add(name)
                 self._decide(tenant, name, "False", REJECTED, "; ".join(sorted(refusals)))
@@ -289,7 +301,9 @@ class Programmed:
     ) -> None:
         """Leave a condition as it is until patience ends, and then say what is missing."""
         tenant.open.add(name)
-        reason: ProgrammedReason = NO_ANSWER if tenant.connected else NO_ENVOY
+        reason: ProgrammedReason = (
+            NOT_SERVED if loadbalancer.empty else NO_ANSWER if tenant.connected else NO_ENVOY
+        )
         since = loadbalancer.since
         if since is None:
             since = now if tenant.unsure_since is None else tenant.unsure_since
@@ -314,13 +328,13 @@ class Programmed:
             heapq.heappush(self._due, (since + self._patience, tenant.name, name))
         if since + self._patience > now or not self._synced:
             return
-        message = (
-            f"not every connected Envoy of {tenant.name} has acknowledged this configuration"
-            f" within {self._patience:g} s"
-            if reason == NO_ANSWER
-            else f"no Envoy of {tenant.name} is connected"
-        )
-        self._decide(tenant, name, "Unknown", reason, message)
+        messages = {
+            NOT_SERVED: "there is nothing of it that an Envoy could have; the other conditions say why",
+            NO_ANSWER: f"not every connected Envoy of {tenant.name} has acknowledged this configuration"
+            f" within {self._patience:g} s",
+            NO_ENVOY: f"no Envoy of {tenant.name} is connected",
+        }
+        self._decide(tenant, name, "Unknown", reason, messages[reason])
 
     @staticmethod
     def _is_progress(name: str, loadbalancer: Progress, behind: list[View]) -> bool:

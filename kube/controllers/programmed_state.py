@@ -22,15 +22,16 @@ class View:
 class Progress:
     """One LoadBalancer.
 
-    ``changed`` and ``changed_at`` are number and moment of the content that changed it last. While not all have ACKed it,
-    ``since`` says since when (None: they have, or it is refused), ``since_seq`` by which content, ``reason`` what for.
+    ``changed`` and ``changed_at`` are number and moment of the content that changed it last; ``empty``: it has none. While not all
+    have ACKed it, ``since`` says since when (None: they have, or it is refused), ``since_seq`` by which content, ``reason`` what for.
     """
 
-    __slots__ = ("changed", "changed_at", "generation", "reason", "since", "since_seq", "verdict")
+    __slots__ = ("changed", "changed_at", "empty", "generation", "reason", "since", "since_seq", "verdict")
 
     def __init__(self) -> None:
         self.changed = 0
         self.changed_at = 0.0
+        self.empty = False
         self.generation = 0
         self.since: float | None = None
         self.since_seq = 0

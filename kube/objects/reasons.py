@@ -51,7 +51,7 @@ ResolvedRefsReason: TypeAlias = Literal[
     "UnreadableExtensions",
     "UnusualPEMLayout",
 ]
-ProgrammedReason: TypeAlias = Literal["Programmed", "Rejected", "NoEnvoyConnected", "NoAnswer"]
+ProgrammedReason: TypeAlias = Literal["Programmed", "Rejected", "NoEnvoyConnected", "NoAnswer", "NotServed"]
 ExpiringReason: TypeAlias = Literal["CACertificateExpiring", "CRLExpiring"]
 PassingReason: TypeAlias = Literal["PortNotAllocated"]
 """What only the log says: the leader allocates the port a moment later, and who only reads writes no condition."""

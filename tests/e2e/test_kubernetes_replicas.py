@@ -8,10 +8,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from kube.controllers.reports import ReportTiming
 from kube.coordination.claim import LeaseTiming
 from tests.e2e.sources import in_namespace
 from tests.e2e.world import LOOPBACK, loadbalancer, reached
-from tests.e2e.written import ENVOYS, Written, bootstrap, condition_of
+from tests.e2e.written import ENVOYS, Written, bootstrap, condition_of, ports_of
 from tests.support.command import Serving, serving
 from tests.support.workbench import running_envoy
 from xds.app.bootstrap import Api
@@ -27,8 +28,9 @@ TAKEOVER = LEASE.duration + LEASE.retry
 """Seconds after which another replica writes: a lease that is not renewed, and the time between two looks at it."""
 BUSY = 5.0
 """Seconds more, for a machine that is busy."""
-EXPIRY = 60.0
-"""Seconds within which a dead replica's report counts no more: 30 of silence, as this one's own reports tell it, once in 10."""
+REPORTS = ReportTiming()
+EXPIRY = REPORTS.expiry + 2 * REPORTS.renew + BUSY
+"""Seconds within which a dead replica's report counts no more: its silence is told by this one's own reports."""
 APIS: tuple[Api, ...] = ("sotw", "delta")
 BESIDE = [f"beside-{number}" for number in range(10)]
 
@@ -184,6 +186,7 @@ async def test_a_leader_that_is_killed(
 
         # Nobody knows what became of the dead one's Envoys, until its report expires.
         await cluster.says("later", "Programmed", "True", since=mark, within=EXPIRY)
+        assert time.monotonic() - killed > REPORTS.expiry - REPORTS.renew
         said = {condition_of(lb, "Programmed").get("status", "none yet") for lb in cluster.said[mark:]}
         assert said == {"none yet", "True"}
         await it.lost_nothing()
@@ -208,3 +211,31 @@ async def test_a_leader_that_ends(
         await it.has_only_news("later", held)
         await it.lost_nothing()
         assert await it.leader.ended() == (0, "")
+
+
+async def test_a_leader_that_is_paused(cluster: Written, free_port: FreePort) -> None:
+    """A leader that stands still while it allocates, and comes back when another leads, gives no port twice and writes nothing more."""
+    async with (
+        Backend("plain") as plain,
+        replica(cluster, "one", free_port()) as one,
+    ):
+        await one.has_logged("leads: this replica writes")
+        async with replica(cluster, "two", free_port()) as two:
+            names = [f"web-{number}" for number in range(30)]
+            for name in names[:10]:
+                await create(cluster, name, plain)
+            one.send(signal.SIGSTOP)
+            for name in names[10:20]:
+                await create(cluster, name, plain)
+            await two.has_logged("leads: this replica writes")
+            for name in names[:20]:
+                await cluster.recorded(name)
+            one.send(signal.SIGCONT)
+            await one.has_logged("leads no more")
+            for name in names[20:]:
+                await create(cluster, name, plain)
+            recorded = {name: await cluster.recorded(name) for name in names}
+            assert recorded == {name: ports_of(await cluster.get(name))[0]["targetPort"] for name in names}
+            assert len({*recorded.values()}) == len(names)
+            writes = [line for line in one.lines if line["event"].startswith("leads: ")]
+            assert len(writes) == 1

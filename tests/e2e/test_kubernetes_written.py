@@ -8,6 +8,11 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import pytest
+
+from kube.controllers import port_controller
+from kube.controllers.ports import Pool, assign
+from tests.e2e.sources import in_namespace
 from tests.e2e.world import World, loadbalancer, reached, world
 from tests.e2e.written import ENVOYS, Written, condition_of, ports_of, written
 from tests.kube.controllers.exposing import FINALIZER
@@ -150,6 +155,7 @@ async def test_a_port_is_recorded_before_it_is_served(
         Backend("web") as backend,
     ):
         name, port = writing.resource_name("web", backend.port), cluster.first_port("web")
+        # Somebody else writes the object meanwhile, so that the write meets a conflict and is repeated.
         held = fault_proxy.hang(status)
         since = await writing.put("web", loadbalancer("web", 443, backend.port))
         await fault_proxy.saw(status)
@@ -166,7 +172,91 @@ async def test_a_port_is_recorded_before_it_is_served(
         dump = await writing.envoy.admin.config_dump()
         assert name not in {*dump.clusters, *dump.listeners, *dump.warming_listeners}
         assert (await ask(port, host=ENVOYS)).outcome is Outcome.REFUSED
+        await cluster.client.patch(cluster.thing("web"), {"metadata": {"labels": {"somebody": "else"}}})
         held.heal()
+        await fault_proxy.saw(lambda request: status(request) and request.status == 409)
         assert await cluster.recorded("web") == port
         await writing.served(name, since=since)
         await reached(port, host=ENVOYS)
+
+
+async def test_ports_that_kubelb_recorded(
+    tmp_path: Path,
+    cluster: Written,
+    free_port: FreePort,
+    envoy_binary: Path,  # noqa: ARG001 — fail early
+) -> None:
+    """A port that KubeLB's manager recorded is kept; one that no LoadBalancer may have is moved, and a lower name keeps one that two have."""
+    recorded = {"kept": 20123, "outside": 9123, "second": 20123}
+    async with Backend("web") as backend:
+        for name, port in recorded.items():
+            manifest = in_namespace(loadbalancer(name, 443, backend.port), cluster.tenant)
+            await cluster.put(name, manifest)
+            entry = {"name": "main", "protocol": "TCP", "port": 443, "targetPort": port, "nodePort": 31000}
+            await cluster.client.patch(
+                cluster.thing(name), {"status": {"service": {"ports": [entry]}}}, subresource="status"
+            )
+        since = len(cluster.said)
+        async with world(tmp_path, "delta", free_port(), cluster) as writing:
+            for name in recorded:
+                await cluster.says(name, "Programmed", "True", since=since)
+            ports = {name: ports_of(await cluster.get(name))[0]["targetPort"] for name in recorded}
+            assert ports == {
+                "kept": 20123,
+                "outside": cluster.first_port("outside"),
+                "second": cluster.first_port("second"),
+            }
+            for port in ports.values():
+                await reached(port, host=ENVOYS)
+            assert (await ask(9123, host=ENVOYS)).outcome is Outcome.REFUSED
+            assert await writing.rejected() == {}
+
+
+async def test_no_port_is_left(cluster: Written, writing: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who gets no port because all are held, or rest, is not accepted, is told so, and is served by nobody; the others go on."""
+    two = Pool(20500, 20501, range(0))
+    monkeypatch.setattr(port_controller, "assign", partial(assign, pool=two))
+    async with Backend("web") as backend:
+        for name in ("first", "second"):
+            await writing.put(name, loadbalancer(name, 443, backend.port))
+            await cluster.says(name, "Programmed", "True")
+        await writing.put("third", loadbalancer("third", 443, backend.port))
+        said = await cluster.says("third", "Accepted", "False", reason="ListenerPortsExhausted")
+        assert "spec.ports[0]" in said["message"]
+        assert "delete LoadBalancers" in said["message"]
+        # A port that is freed rests.
+        mark = len(cluster.said)
+        await writing.remove("first")
+        await writing.put("third", loadbalancer("third", 444, backend.port))
+        await cluster.says("third", "Accepted", "False", reason="ListenerPortsExhausted", since=mark)
+        # Whoever comes back by its name has it again.
+        await writing.put("first", loadbalancer("first", 443, backend.port))
+        await cluster.says("first", "Programmed", "True", since=mark)
+        lb = await cluster.get("third")
+        assert ports_of(lb) == []
+        assert {event["reason"] for event in await cluster.events("third")} == {"ListenerPortsExhausted"}
+        listening = {
+            address.rpartition(":")[2] for address in (await writing.envoy.admin.listeners()).values()
+        }
+        assert listening == {"20500", "20501"}
+
+
+async def test_without_services(
+    tmp_path: Path,
+    cluster: Written,
+    free_port: FreePort,
+    envoy_binary: Path,  # noqa: ARG001 — fail early
+) -> None:
+    """With services turned off a LoadBalancer of type LoadBalancer has its port and its conditions, and neither Service nor finalizer."""
+    async with (
+        world(tmp_path, "delta", free_port(), cluster, services=False) as writing,
+        Backend("web") as backend,
+    ):
+        await writing.put("web", loadbalancer("web", 443, backend.port, type="LoadBalancer"))
+        for condition in CONDITIONS:
+            await cluster.says("web", condition, "True")
+        await reached(await cluster.recorded("web"), host=ENVOYS)
+        assert "finalizers" not in (await cluster.get("web"))["metadata"]
+        await writing.remove("web")
+        await cluster.found(cluster.thing("web"), lambda it: it is None, what="no LoadBalancer")
+        assert (await cluster.client.list("v1", "Service", cluster.tenant))["items"] == []

@@ -5,7 +5,7 @@ comes or goes. Looks coalesce.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -13,7 +13,7 @@ from kube.controllers.programmed import Programmed
 from kube.objects import ObjectRef
 from xds.protocol import Delivery
 from xds.protocol.delivery import Envoy, Standing
-from xds.snapshot import SnapshotCache
+from xds.snapshot import Resource, SnapshotCache
 from xds.snapshot.types import CLUSTER, ENDPOINT, LISTENER
 from xds.translate import Translation
 
@@ -66,7 +66,8 @@ class LocalStanding:
             still |= changed.keys() - gone
             names -= gone
             still -= gone
-            self._programmed.content(tenant, self._version(tenant), changed, now)
+            empty = [name for name in changed if not self._resources(tenant, name)]
+            self._programmed.content(tenant, self._version(tenant), changed, now, empty=empty)
             self._changed(tenant)
             self._soon(tenant)
 
@@ -81,6 +82,10 @@ class LocalStanding:
         snapshot = self._cache.get(tenant)
         sets = [snapshot.get(type_url) for type_url in _TYPES] if snapshot else []
         return "-".join(found.version for found in sets if found is not None)
+
+    def _resources(self, tenant: str, name: str) -> Sequence[Resource]:
+        translation = self._translations.get(ObjectRef("LoadBalancer", tenant, name))
+        return translation.resources if translation else ()
 
     def _heard(self, tenant: str, _: int) -> None:
         self._soon(tenant)
@@ -131,11 +136,11 @@ class LocalStanding:
         texts: Mapping[tuple[str, str], str],
     ) -> str | None:
         """Return a NACK's text, "" where all have ACKed, None where one has yet to answer, or nothing can be served."""
-        translation = self._translations.get(ObjectRef("LoadBalancer", tenant, name))
-        if translation is None or not translation.resources:
+        resources = self._resources(tenant, name)
+        if not resources:
             return None
         waits = any(envoy.wants_listeners for envoy in envoys)
-        for resource in translation.resources:
+        for resource in resources:
             key = (resource.type_url, resource.name)
             for envoy in envoys:
                 standing = envoy.standing(*key)

@@ -20,11 +20,12 @@ class Told:
         if envoys:
             self.local(envoys=envoys, acked=names)
 
-    def content(self, *names: str, generation: int = 1) -> str:
-        """Change some LoadBalancers; return the version."""
-        self.version += 1
+    def content(self, *names: str, generation: int = 1, empty: bool = False) -> str:
+        """Change some LoadBalancers; return the version, which stays where they are empty."""
+        self.version += not empty
         version = f"v{self.version}"
-        self.programmed.content(TENANT, version, dict.fromkeys(names, generation), self.now)
+        generations = dict.fromkeys(names, generation)
+        self.programmed.content(TENANT, version, generations, self.now, empty=names if empty else ())
         return version
 
     def local(
@@ -71,6 +72,26 @@ def test_true_once_the_only_envoy_has_acked() -> None:
     assert condition.observed_generation == 1
     assert told.programmed.news() == ((TENANT, "a"),)
     assert told.programmed.news() == ()
+
+
+def test_what_nobody_could_have_is_not_true() -> None:
+    """A LoadBalancer without content is Unknown after 60 s, whatever others report of the content that is as it was; with content it is its turn."""
+    told = Told("a", envoys=1)
+    told.reported("there", "v1")
+    told.content("b", empty=True)
+    told.local(envoys=0)
+    assert told.says("b") is None
+    told.local(acked=("a", "b"))
+    told.wait(PATIENCE - 0.1)
+    assert told.says("b") is None
+    told.wait(0.1)
+    assert told.says("b") == "Unknown/NotServed"
+    assert told.says("a") == "True/Programmed"
+    version = told.content("b")
+    told.local(acked=("b",))
+    assert told.says("b") == "Unknown/NotServed"
+    told.reported("there", version)
+    assert told.says("b") == "True/Programmed"
 
 
 def test_a_change_leaves_it_true_until_patience_ends() -> None:

@@ -21,6 +21,7 @@ class Modelled:
     def __init__(self) -> None:
         self.changed = 0
         self.changed_at = 0.0
+        self.empty = False
         self.generation = 1
         self.since: float | None = None
         self.since_seq = 0
@@ -66,13 +67,13 @@ class Model:
             for replica in connected
             if replica not in knowing or name in self.standings[replica][1].behind
         ]
-        if refused and self.synced:
+        if refused and self.synced and not one.empty:
             one.since, one.said = None, ("False", "Rejected", one.generation)
             return
-        if connected and not behind and not refused and self.synced:
+        if connected and not behind and not refused and self.synced and not one.empty:
             one.since, one.said = None, ("True", "Programmed", one.generation)
             return
-        reason = "NoAnswer" if connected else "NoEnvoyConnected"
+        reason = "NotServed" if one.empty else "NoAnswer" if connected else "NoEnvoyConnected"
         if one.since is None:
             one.since = self.now if self.unsure_since is None else self.unsure_since
             one.since_seq = one.changed
@@ -131,9 +132,9 @@ class ProgrammedMachine(RuleBasedStateMachine):
         self.programmed.synced(self.now)
         self.told()
 
-    @rule(changed=SOME, gone=SOME)
-    def content(self, changed: frozenset[str], gone: frozenset[str]) -> None:
-        """Change, create and delete LoadBalancers; the first one stays."""
+    @rule(changed=SOME, gone=SOME, empty=st.sampled_from([(), (), NAMES]))
+    def content(self, changed: frozenset[str], gone: frozenset[str], empty: tuple[str, ...] = ()) -> None:
+        """Change, create and delete LoadBalancers, of which some have nothing for an Envoy; the first one stays."""
         gone -= changed | {"a"}
         model = self.model
         model.seq += 1
@@ -143,6 +144,7 @@ class ProgrammedMachine(RuleBasedStateMachine):
             one = model.loadbalancers.setdefault(name, Modelled())
             one.changed, one.changed_at = model.seq, model.now
             one.generation += 1
+            one.empty = name in empty
             generations[name] = one.generation
             if here.envoys:
                 here.refused.pop(name, None)
@@ -153,7 +155,7 @@ class ProgrammedMachine(RuleBasedStateMachine):
             here.refused.pop(name, None)
             generations[name] = None
             self.written.pop(name, None)
-        self.programmed.content(TENANT, str(model.seq), generations, self.now)
+        self.programmed.content(TENANT, str(model.seq), generations, self.now, empty=empty)
         self.told()
 
     @rule(name=NAME)
@@ -162,7 +164,9 @@ class ProgrammedMachine(RuleBasedStateMachine):
         one = self.model.loadbalancers.get(name)
         if one is not None:
             one.generation += 1
-            self.programmed.content(TENANT, str(self.model.seq), {name: one.generation}, self.now)
+            empty = (name,) if one.empty else ()
+            version = str(self.model.seq)
+            self.programmed.content(TENANT, version, {name: one.generation}, self.now, empty=empty)
             self.told()
 
     @rule(

@@ -1,6 +1,6 @@
 """How this replica's Envoys stand, as it is told to what decides about Programmed."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -81,13 +81,23 @@ class Programmed:
 
     def __init__(self) -> None:
         self.contents: list[dict[str, int | None]] = []
+        self.empty: set[str] = set()
         self.told: Journal[Told] = Journal("what was told of the Envoys")
 
-    def content(self, tenant: str, version: str, generations: Mapping[str, int | None], now: float) -> None:
-        """Keep the generations."""
+    def content(
+        self,
+        tenant: str,
+        version: str,
+        generations: Mapping[str, int | None],
+        now: float,
+        *,
+        empty: Collection[str],
+    ) -> None:
+        """Keep the generations, and the names of those that have nothing to ACK."""
         assert (tenant, version) == (TENANT, "")
         assert now
         self.contents.append(dict(generations))
+        self.empty = set(empty)
 
     def local(
         self,
@@ -232,7 +242,8 @@ async def test_what_serves_nothing(bench: Bench) -> None:
     """A LoadBalancer without resources, or without a translation yet, is behind: no Envoy could ACK it."""
     bench.delivery.connected = (Envoy(),)
     bench.translations[ObjectRef("LoadBalancer", TENANT, "a")].resources.clear()
-    assert await bench.flushed(a=1, c=1) == told(1, behind="ac")
+    assert await bench.flushed(a=1, b=1, c=1) == told(1, acked="b", behind="ac")
+    assert bench.programmed.empty == {"a", "c"}
 
 
 async def test_what_is_gone(bench: Bench) -> None:
