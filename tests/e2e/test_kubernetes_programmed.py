@@ -276,7 +276,6 @@ async def test_a_replica_that_is_dead(
     """What a replica said that died without a word counts until it expires, and the leader deletes it in the end."""
     quick = ReportTiming(least=0.05, renew=0.2, expiry=PATIENCE, rest=2 * PATIENCE)
     monkeypatch.setattr("xds.app.writing.REPORTING", quick)
-    monkeypatch.setattr("xds.app.writing.TIDY", 0.2)
     await writing.stop_control_plane()
     left = {
         "apiVersion": "v1",

@@ -50,9 +50,6 @@ REPORTING: Final = ReportTiming()
 FAREWELL: Final = 3.0
 """Seconds that giving up the lease and the report may take at the end."""
 
-TIDY: Final = 60.0
-"""Seconds between two looks at what dead replicas have left."""
-
 _PORTS_FAILED: Final = (
     ApiError,
     Unreachable,
@@ -174,7 +171,6 @@ class Writing:
                 self._reports.run,
                 self._exposure.run,
                 self._allocate,
-                self._tidy,
             ):
                 tasks.create_task(run())
 
@@ -187,13 +183,6 @@ class Writing:
             async with asyncio.timeout(FAREWELL):
                 await self.election.release()
                 await self._publisher.withdraw()
-
-    async def _tidy(self) -> None:
-        """Delete the reports of replicas that have been dead for long, while this one leads."""
-        while True:
-            await asyncio.sleep(TIDY)
-            for report in self._reader.remains if self.election.leading else ():
-                await self._publisher.delete(report)
 
     # What happens
 
