@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from kube.controllers.claim import LeaseTiming
+from kube.coordination.claim import LeaseTiming
 from tests.e2e.sources import in_namespace
 from tests.e2e.world import LOOPBACK, loadbalancer, reached
 from tests.e2e.written import ENVOYS, Written, bootstrap, condition_of
