@@ -1,1 +1,1 @@
-"""What is written back: listener ports, conditions, reports, Events. Only the leader writes, but for its own report."""
+"""What the control plane writes back: listener ports, conditions, Services. Only the leader writes, but for its own report."""

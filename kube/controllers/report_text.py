@@ -11,8 +11,8 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from kube.controllers.conditions import shortened
 from kube.controllers.standing import Standing
+from kube.coordination.conditions import shortened
 
 LONGEST_REPORT: Final = 900_000
 """Bytes of a report's text. A ConfigMap takes 1 MiB of data; the rest is room for its other keys."""

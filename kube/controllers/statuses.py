@@ -12,8 +12,8 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from kube.client import KubeApi
-from kube.controllers.conditions import merge
-from kube.controllers.writer import Writer
+from kube.coordination.conditions import merge
+from kube.coordination.writer import Writer
 from kube.objects import Condition, LoadBalancer, ObjectRef, StatusPort
 
 _GROUP: Final = "/apis/kubelb.k8c.io/v1alpha1"

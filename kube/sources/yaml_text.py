@@ -23,6 +23,8 @@ from kube.sources.parsed import Parsed, Unparsable, the_key
 MAX_DEPTH: Final = 100
 """Levels of nesting; a LoadBalancer has nine."""
 
+_TOO_DEEP: Final = f"nested deeper than {MAX_DEPTH} levels, which no manifest is"
+
 MAX_ALIASED: Final = 100_000
 """Values that the aliases of one file may stand for."""
 
@@ -75,7 +77,7 @@ class _Builder:
 
     def _value(self, event: _Event, depth: int) -> Any:
         if depth > MAX_DEPTH:
-            raise Unparsable(_line(event), f"nested deeper than {MAX_DEPTH} levels, which no manifest is")
+            raise Unparsable(_line(event), _TOO_DEEP)
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event)
         before = self._values
@@ -186,6 +188,9 @@ def _unparsable(error: yaml.MarkedYAMLError, data: bytes) -> Unparsable:
     reason = " ".join(filter(None, (error.problem, error.context)))
     if problem is None:
         return Unparsable(None, reason)
+    if reason.startswith("exceeded maximum nesting depth"):
+        # libyaml's own bound, in PyYAML from 6.0.4: it scans ahead of the event that would be too deep here.
+        return Unparsable(problem.line + 1, _TOO_DEEP)
     lines = data.split(b"\n")
     line = min(problem.line, len(lines) - 1)  # libyaml ends a text with a line break of its own
     if lines[line].decode()[problem.column : problem.column + 1] == "\t":

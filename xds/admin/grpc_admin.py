@@ -45,10 +45,9 @@ class AdminServer:
 
         Raises ``xds.server.AddressError`` where that is not to be had.
         """
-        self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+        self._server, port = listen(address, self._credentials, [("grpc.so_reuseport", 0)])
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection((health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
-        port = listen(self._server, address, self._credentials)
         await self._tell()
         await self._server.start()
         self._looking = asyncio.create_task(self._look(), name="health")

@@ -82,6 +82,6 @@ class DeltaState(TypeState):
     def _deny(self, names: Iterable[str], resources: ResourceSet) -> None:
         """Note which names that are asked for do not exist (rule 24)."""
         for name in names:
-            if name not in resources:
+            if name not in resources and name not in self._leaving:
                 self.denied[name] = None
                 self.removals.pop(name, None)

@@ -3,7 +3,8 @@
 Clusters and their endpoints go first, listeners and routes once both are ACKed, and what nothing points to any more is removed
 last (rules 29 and 30). The clusters' ACK alone is not enough: one that was on its way out, and comes back, is active and
 may have lost its endpoints. Additions and removals of listeners share a response, since a listener may take over the
-address of one that goes. Every wait is bounded (rule 31): Envoy withholds the ACK of a cluster that warms for many
+address of one that goes. Endpoints that left the snapshot are kept for whoever asks, as long as a cluster may wait for them: without
+them it would become active and empty, and were they back a moment later, it would not warm again. Every wait is bounded (rule 31): Envoy withholds the ACK of a cluster that warms for many
 seconds, and nothing else is to wait for that.
 """
 
@@ -23,6 +24,8 @@ _REMOVALS_AFTER: Final[Mapping[str, tuple[str, ...]]] = {
     CLUSTER: (LISTENER, ROUTE),
     ENDPOINT: (CLUSTER, LISTENER, ROUTE),
 }
+# Instead of a type: endpoints that left the snapshot.
+_LEAVING: Final = "leaving"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,14 @@ class Sequencer:
         known = [states[type_url] for type_url in ORDER if type_url in states]
         return known + [state for type_url, state in states.items() if type_url not in ORDER]
 
+    def outlived(self, oldest: int, newest: int, states: Mapping[str, TypeState], now: float) -> int:
+        """Return the turn before which endpoints that left the snapshot are over: no cluster of then waits for them.
+
+        ``oldest`` and ``newest`` are the turns of those that are kept.
+        """
+        before = _open(_REMOVALS_AFTER, ENDPOINT, states, removals=True)
+        return self._bounded(_LEAVING, oldest, newest, before, now)
+
     def allows(self, state: TypeState, states: Mapping[str, TypeState], now: float) -> int | None:
         """Return None where a type is not to send now; else it does, with its removals that are older than this turn."""
         if not state.pending:
@@ -80,7 +91,7 @@ class Sequencer:
 
     def _waits(self, state: TypeState, states: Mapping[str, TypeState], now: float) -> bool:
         """Whether a type waits for what came before its newest change, or with it. The bound counts from when it began to."""
-        if _open(_AFTER, state, states, removals=False) > state.newest:
+        if _open(_AFTER, state.type_url, states, removals=False) > state.newest:
             self._waiting.pop(state.type_url, None)
             return False
         since = self._waiting.setdefault(state.type_url, now)
@@ -88,15 +99,21 @@ class Sequencer:
 
     def _removals_before(self, state: TypeState, states: Mapping[str, TypeState], now: float) -> int:
         """Return the turn before which removals may go: what is older than all that is open elsewhere, or waits for too long."""
-        before = _open(_REMOVALS_AFTER, state, states, removals=True)
-        newest = next(reversed(state.removals.values()), -1)
-        if newest < before:
+        before = _open(_REMOVALS_AFTER, state.type_url, states, removals=True)
+        if not state.removals:
             self._removing.pop(state.type_url, None)
             return before
-        oldest = next(iter(state.removals.values()))
-        waiting = {turn: at for turn, at in self._removing.get(state.type_url, {}).items() if turn >= oldest}
+        oldest, newest = next(iter(state.removals.values())), next(reversed(state.removals.values()))
+        return self._bounded(state.type_url, oldest, newest, before, now)
+
+    def _bounded(self, key: str, oldest: int, newest: int, before: int, now: float) -> int:
+        """Return the turn before which what waits under a key may go, later than ``before`` where it waits for too long."""
+        if newest < before:
+            self._removing.pop(key, None)
+            return before
+        waiting = {turn: at for turn, at in self._removing.get(key, {}).items() if turn >= oldest}
         waiting.setdefault(newest, now)
-        self._removing[state.type_url] = waiting
+        self._removing[key] = waiting
         for turn, since in waiting.items():
             if turn >= before:
                 if not self._elapsed(since, self._timing.removals, now):
@@ -113,12 +130,12 @@ class Sequencer:
 
 def _open(
     table: Mapping[str, tuple[str, ...]],
-    state: TypeState,
+    type_url: str,
     states: Mapping[str, TypeState],
     *,
     removals: bool,
 ) -> int:
     """Return the oldest turn that is open for those that go first, or one that never comes."""
-    others = (states[other] for other in table.get(state.type_url, ()) if other in states)
+    others = (states[other] for other in table.get(type_url, ()) if other in states)
     turns = (other.open_since(removals=removals) for other in others)
     return min((turn for turn in turns if turn is not None), default=sys.maxsize)

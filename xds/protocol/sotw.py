@@ -3,10 +3,11 @@
 Rules by number: ``docs/xds-protocol.md``.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from xds.protocol.response import Response
-from xds.protocol.type_state import UNKNOWN, Held, Outcome, Push, Step, TypeState
+from xds.protocol.type_state import NOTHING_LEAVES, UNKNOWN, Held, Leaving, Outcome, Push, Step, TypeState
 from xds.snapshot import Resource, ResourceSet
 from xds.snapshot.types import CLUSTER, LISTENER
 
@@ -19,8 +20,8 @@ class SotwState(TypeState):
 
     delta = False
 
-    def __init__(self, type_url: str) -> None:
-        super().__init__(type_url)
+    def __init__(self, type_url: str, leaving: Mapping[str, Leaving] = NOTHING_LEAVES) -> None:
+        super().__init__(type_url, leaving)
         self.carries_all = self.tells_absence = type_url in _FULL
         self._nonce = ""
         # The version that the client presented on its first request.

@@ -4,14 +4,15 @@ Whoever owns the connection feeds it requests, attaches the tenant's snapshot on
 asks ``poll`` for what is to be sent whenever any of these happened or the time that ``poll`` named has come.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 from xds.protocol.delta import DeltaState
 from xds.protocol.response import Response
 from xds.protocol.sequencer import Sequencer, Timing
 from xds.protocol.sotw import SotwState
-from xds.protocol.type_state import Outcome, TypeState
+from xds.protocol.type_state import NOTHING_LEAVES, Leaving, Outcome, TypeState
 from xds.snapshot import Changes, Resource, ResourceSet, Snapshot
 from xds.snapshot.types import CLUSTER, ENDPOINT
 
@@ -39,6 +40,8 @@ class StreamState:
         self._states: dict[str, TypeState] = {}
         self._sequencer = Sequencer(timing or Timing())
         self._snapshot: Snapshot | None = None
+        # Endpoints that are gone while clusters may wait for them yet, oldest first.
+        self._leaving: dict[str, Leaving] = {}
         # Nonces are unique on a stream, across types (rule 2).
         self._nonces = 0
         # Requests and changes so far.
@@ -82,7 +85,9 @@ class StreamState:
         state = self._states.get(type_url)
         new = state is None
         if state is None:
-            state = self._states[type_url] = DeltaState(type_url) if self._delta else SotwState(type_url)
+            leaving = self._leaving if type_url == ENDPOINT else NOTHING_LEAVES
+            state_class = DeltaState if self._delta else SotwState
+            state = self._states[type_url] = state_class(type_url, leaving)
         self._begin_turn()
         outcome = state.request(request, self.resources(type_url))
         if new and type_url == ENDPOINT and CLUSTER in self._states:
@@ -93,6 +98,7 @@ class StreamState:
     def attach(self, snapshot: Snapshot) -> None:
         """Serve this snapshot from now on."""
         self._snapshot = snapshot
+        self._leaving.clear()
         self._begin_turn()
         for type_url, state in self._states.items():
             resources = snapshot.get(type_url)
@@ -102,10 +108,13 @@ class StreamState:
     def detach(self) -> None:
         """Serve nothing until a snapshot is attached again: the client keeps what it has."""
         self._snapshot = None
+        self._leaving.clear()
 
     def changed(self, changes: Changes) -> None:
         """Take note of a change of the attached snapshot."""
         self._begin_turn()
+        if CLUSTER in self._states:
+            self._keep(changes.get(ENDPOINT, {}))
         for type_url, names in changes.items():
             state, resources = self._states.get(type_url), self.resources(type_url)
             if state is not None and resources is not None:
@@ -116,6 +125,8 @@ class StreamState:
         responses: list[Response] = []
         sequencer = self._sequencer
         sequencer.begin()
+        if self._leaving:
+            self._let_leave(now)
         for state in sequencer.order(self._states):
             resources = self.resources(state.type_url)
             if resources is None:
@@ -135,6 +146,25 @@ class StreamState:
         self._turn += 1
         for state in self._states.values():
             state.turn = self._turn
+
+    def _keep(self, before: Mapping[str, Resource | None]) -> None:
+        """Keep the endpoints that are gone: a cluster that is on its way to the client will ask for them."""
+        resources = self.resources(ENDPOINT)
+        for name, resource in before.items():
+            self._leaving.pop(name, None)
+            if resource is not None and (resources is None or name not in resources):
+                self._leaving[name] = Leaving(resource, self._turn)
+
+    def _let_leave(self, now: float) -> None:
+        """Forget endpoints that no cluster can wait for any more: who has them is told that they are gone."""
+        left = self._leaving.values()
+        before = self._sequencer.outlived(next(iter(left)).turn, next(reversed(left)).turn, self._states, now)
+        over = list(takewhile(lambda name: self._leaving[name].turn < before, self._leaving))
+        for name in over:
+            del self._leaving[name]
+        state, resources = self._states.get(ENDPOINT), self.resources(ENDPOINT)
+        if over and state is not None and resources is not None:
+            state.settle(over, resources)
 
     def _resend_endpoints(self, clusters: Iterable[Resource]) -> None:
         """Owe the endpoints of clusters that were sent: each warms again, and waits for them (rule 30)."""

@@ -6,8 +6,9 @@ goes first, is the sequencer's business. Rules by number: ``docs/xds-protocol.md
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import chain, islice, takewhile
+from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from xds.protocol.refusal import named_in
@@ -31,6 +32,13 @@ class Step(NamedTuple):
 
     before: Held | None
     after: Resource | None
+
+
+class Leaving(NamedTuple):
+    """A resource that left the snapshot, and the turn in which it did."""
+
+    resource: Resource
+    turn: int
 
 
 class Push(NamedTuple):
@@ -59,6 +67,9 @@ class Outcome(NamedTuple):
     asks: bool = True
 
 
+NOTHING_LEAVES: Final[Mapping[str, Leaving]] = MappingProxyType({})
+
+
 def is_content(held: Held | None, resource: Resource) -> bool:
     """Return whether what a client holds is this content; of a version that is the maker's own nobody can say so."""
     if isinstance(held, Resource):
@@ -76,8 +87,10 @@ class TypeState(ABC):
     #: Whether each response carries everything, so that what it leaves out is deleted.
     carries_all: bool
 
-    def __init__(self, type_url: str) -> None:
+    def __init__(self, type_url: str, leaving: Mapping[str, Leaving] = NOTHING_LEAVES) -> None:
         self.type_url = type_url
+        # What left the set, by name: who asks for it by that name is sent it all the same. Its owner keeps it.
+        self._leaving = leaving
         self.subscription = Subscription()
         self.started = False
         # Counts the stream's requests and changes; its owner sets it. What one transaction changes has one turn.
@@ -165,7 +178,7 @@ class TypeState(ABC):
         self._compared = True
         wanted = resources.names if self.subscription.wildcard else self.subscription.names
         tracked = {**self._known, **self.upserts, **self._refused}
-        if not tracked:
+        if not tracked and not self._leaving:
             # A client that is new: many come at once when a server does, and there is nothing to weigh for them.
             self.upserts.update(dict.fromkeys(filter(resources.__contains__, wanted), self.turn))
             self.newest = self.turn
@@ -195,7 +208,10 @@ class TypeState(ABC):
 
     def respond(self, nonce: str, now: float, resources: ResourceSet, *, removals_before: int) -> Response:
         """Make a response of what is owed, of removals those that are older than a turn, and count it as sent."""
-        brought = tuple(found for name in self.upserts if (found := resources.get(name)) is not None)
+        found: Iterable[Resource | None] = map(resources.get, self.upserts)
+        if self._leaving:
+            found = (resources.get(name) or self._left(name) for name in self.upserts)
+        brought = tuple(resource for resource in found if resource is not None)
         removed = tuple(takewhile(lambda name: self.removals[name] < removals_before, self.removals))
         gone = tuple(dict.fromkeys((*self.denied, *removed)))
         turns = (*islice(self.upserts.values(), 1), *(self.removals[name] for name in removed[:1]))
@@ -240,7 +256,7 @@ class TypeState(ABC):
 
     def _weigh(self, name: str, resources: ResourceSet) -> None:
         """Decide whether a name is to be sent, to be removed, or neither."""
-        resource = resources.get(name)
+        resource = resources.get(name) or self._still_wanted(name)
         if resource is None:
             self.upserts.pop(name, None)
             if not self.tells_absence:
@@ -265,6 +281,18 @@ class TypeState(ABC):
             self.urgent = self.urgent or resource.without_endpoints
         else:
             self.upserts.pop(name, None)
+
+    def _left(self, name: str) -> Resource | None:
+        left = self._leaving.get(name)
+        return left.resource if left else None
+
+    def _still_wanted(self, name: str) -> Resource | None:
+        """Return what left the set under a name where the client asks for just that, and does not hold it."""
+        resource = self._left(name)
+        if resource is None or name not in self.subscription.names:
+            return None
+        held = name not in self._again and is_content(self._known.get(name), resource)
+        return None if held else resource
 
     def _ask(self, names: Iterable[str], resources: ResourceSet | None, *, everything: bool) -> None:
         """Take note of what was asked for now: it is sent whatever is believed of it, refused content too."""

@@ -1,6 +1,7 @@
 """Listening on an address with a gRPC server, and saying why where that is not to be had."""
 
 import socket
+from collections.abc import Sequence
 from typing import Any
 
 import grpc
@@ -10,12 +11,15 @@ class AddressError(OSError):
     """The address to listen on cannot be had; the text says which and why."""
 
 
-def listen(server: Any, address: str, credentials: grpc.ServerCredentials | None) -> int:
-    """Let a ``grpc.aio`` server listen on ``host:port`` (port 0: any free one), in plaintext without credentials; return the port.
+def listen(
+    address: str, credentials: grpc.ServerCredentials | None, options: Sequence[tuple[str, int]]
+) -> tuple[Any, int]:
+    """Return a ``grpc.aio`` server that is to listen on ``host:port`` (port 0: any free one), and the port; it is not started.
 
-    Raises ``AddressError`` where that is not to be had.
+    It is plaintext without credentials. Raises ``AddressError`` where the address is not to be had.
     """
     _try(address)
+    server = grpc.aio.server(options=options)
     try:
         port: int = (
             server.add_insecure_port(address)
@@ -24,7 +28,7 @@ def listen(server: Any, address: str, credentials: grpc.ServerCredentials | None
         )
     except RuntimeError:
         raise AddressError(f"cannot listen on {address}: gRPC refused it") from None
-    return port
+    return server, port
 
 
 def _try(address: str) -> None:

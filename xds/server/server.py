@@ -84,9 +84,8 @@ class XdsServer:
 
         Raises ``AddressError`` where that is not to be had.
         """
-        server = grpc.aio.server(options=self._options.channel_arguments())
+        server, port = listen(address, self._credentials, self._options.channel_arguments())
         server.add_generic_rpc_handlers(tuple(self._handlers()))
-        port = listen(server, address, self._credentials)
         await server.start()
         self._server = server
         return port

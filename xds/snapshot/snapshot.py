@@ -77,24 +77,19 @@ class ResourceSet:
             self._whole = Whole(resources, sotw_bytes(resources))
         return self._whole
 
-    def _put(self, resource: Resource) -> bool:
-        old = self._resources.get(resource.name)
-        if old is not None:
-            if old.digest == resource.digest:
-                return False
-            self._sum -= old.digest
+    def _put(self, resource: Resource) -> None:
+        self._sum += resource.digest - self._digest(resource.name)
         self._resources[resource.name] = resource
-        self._sum += resource.digest
         self._whole = None
-        return True
 
-    def _remove(self, name: str) -> bool:
-        old = self._resources.pop(name, None)
-        if old is None:
-            return False
-        self._sum -= old.digest
+    def _remove(self, name: str) -> None:
+        self._sum -= self._digest(name)
+        self._resources.pop(name, None)
         self._whole = None
-        return True
+
+    def _digest(self, name: str) -> int:
+        resource = self._resources.get(name)
+        return resource.digest if resource is not None else 0
 
     def get(self, name: str) -> Resource | None:
         """Return the resource of that name, or None."""
@@ -118,8 +113,8 @@ class ResourceSet:
         return f"ResourceSet({len(self)} resources, version {self.version})"
 
 
-# What changed: the names of each type whose resource is new, other or gone, in the order of the transaction.
-Changes: TypeAlias = Mapping[str, KeysView[str]]
+# What changed: of each type by name what was there before, None where the resource is new, in the order of the transaction.
+Changes: TypeAlias = Mapping[str, Mapping[str, Resource | None]]
 
 
 class Snapshot:
@@ -160,14 +155,16 @@ class Snapshot:
         counts. Equal content is no change. ``versions`` are the maker's own by type URL, which stay until another is given;
         "" is the hash again. A version alone is no change: the next response says it.
         """
-        changed: dict[str, dict[str, None]] = {}
+        changed: dict[str, dict[str, Resource | None]] = {}
         latest = {(resource.type_url, resource.name): resource for resource in upserts}
         for (type_url, name), resource in latest.items():
             resources = self._sets.get(type_url)
             if resources is None:
                 resources = self._sets[type_url] = ResourceSet()
-            if resources._put(resource):  # noqa: SLF001 — only snapshots change resource sets
-                changed.setdefault(type_url, {})[name] = None
+            before = resources.get(name)
+            if before is None or before.digest != resource.digest:
+                resources._put(resource)  # noqa: SLF001 — only snapshots change resource sets
+                changed.setdefault(type_url, {})[name] = before
         for type_url, version in versions.items():
             resources = self._sets.get(type_url)
             if resources is None:
@@ -176,9 +173,11 @@ class Snapshot:
             resources._own_version = version  # noqa: SLF001
         for type_url, name in removals:
             resources = self._sets.get(type_url)
-            if resources is not None and (type_url, name) not in latest and resources._remove(name):  # noqa: SLF001
-                changed.setdefault(type_url, {})[name] = None
-        return {type_url: names.keys() for type_url, names in changed.items()}
+            before = resources.get(name) if resources is not None and (type_url, name) not in latest else None
+            if resources is not None and before is not None:
+                resources._remove(name)  # noqa: SLF001
+                changed.setdefault(type_url, {})[name] = before
+        return changed
 
     @property
     def is_empty(self) -> bool:

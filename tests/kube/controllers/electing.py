@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from kube.client import Access, KubeApi
-from kube.controllers.claim import LeaseTiming
-from kube.controllers.lease import Election, boot_time
+from kube.coordination.claim import LeaseTiming
+from kube.coordination.lease import Election, boot_time
 from xds.app.demo.waiting import Journal, poll
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import Any
 from kube.client import Access, KubeApi
 from kube.controllers.exposure import Exposure
 from kube.controllers.services import Exposed, service_name
-from kube.controllers.writer import Writer
+from kube.coordination.writer import Writer
 from kube.informer.store import Change, Store
 from kube.informer.timing import Timing
 from kube.objects import LoadBalancer, ObjectRef, StatusPort

@@ -10,7 +10,7 @@ from pathlib import Path
 import structlog
 
 from kube.client import Access, KubeApi
-from kube.controllers.lease import Election
+from kube.coordination.lease import Election
 from tests.kube.controllers.electing import BOUND, QUICK
 from xds.app.demo.waiting import poll
 

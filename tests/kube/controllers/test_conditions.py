@@ -5,7 +5,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kube.controllers.conditions import LONGEST_MESSAGE, OURS, merge, timestamp
+from kube.coordination.conditions import LONGEST_MESSAGE, OURS, merge, timestamp
 from kube.objects import Condition
 
 NOW = datetime(2026, 7, 1, 12, 0, 0, 500_000, tzinfo=UTC)

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from kube.client import ApiError, Unreachable
-from kube.controllers.events import BURST, Events, EventStats, Warned
+from kube.coordination.events import BURST, Events, EventStats, Warned
 from kube.objects import ObjectRef
 from xds.app.demo.waiting import Journal, poll
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from kube.client import Access, KubeApi
-from kube.controllers.events import BURST, Events
+from kube.coordination.events import BURST, Events
 from kube.objects import ObjectRef
 from tests.kube.cluster.following import loadbalancer
 from tests.kube.controllers.test_events import until

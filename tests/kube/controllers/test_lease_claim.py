@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from kube.controllers.claim import LONGEST_PATIENCE, Claim, LeaseTiming, Record
+from kube.coordination.claim import LONGEST_PATIENCE, Claim, LeaseTiming, Record
 
 TIMING = LeaseTiming(duration=15, renew=10, retry=2)
 FOREIGN = Record("other", 15, "t0", "t1", 3)

@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from kube.controllers.claim import Claim, LeaseTiming, Record
+from kube.coordination.claim import Claim, LeaseTiming, Record
 from tests.support.examples import examples
 
 TIMING = LeaseTiming(duration=15, renew=10, retry=2)

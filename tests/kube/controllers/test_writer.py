@@ -12,8 +12,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from kube.client import ApiError, Unreachable
-from kube.controllers.bucket import TokenBucket
-from kube.controllers.writer import PARALLEL, Writer
+from kube.coordination.bucket import TokenBucket
+from kube.coordination.writer import PARALLEL, Writer
 from kube.informer import timing as informer_timing
 from kube.informer.timing import Timing
 from xds.app.demo.waiting import Journal, poll

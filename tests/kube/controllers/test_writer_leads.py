@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from kube.client import Access, KubeApi
-from kube.controllers.writer import Writer
+from kube.coordination.writer import Writer
 from tests.kube.controllers.electing import BOUND, Replica, replica
 from tests.support.faults import Request
 from xds.app.demo.waiting import poll

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 import structlog
@@ -23,6 +23,8 @@ from xds.snapshot.types import CLUSTER, ENDPOINT, LISTENER
 
 LINGER = 0.2
 BOUND = 5.0
+Names: TypeAlias = dict[str, set[str]]
+"""Names that an update changes, by type URL."""
 
 
 class Bench:
@@ -32,23 +34,23 @@ class Bench:
         self.store = Store(references=references, linger=LINGER)
         self.store.expect("test")
         self.cache = SnapshotCache(TYPES)
-        self.updates: asyncio.Queue[Changes] = asyncio.Queue()
+        self.updates: asyncio.Queue[Names] = asyncio.Queue()
         self.cache.watch("tenant-a", self._updated)
         self.pipeline = Pipeline(self.store, self.cache, now=now, log=log)
         self._loop = asyncio.get_running_loop()
 
     def _updated(self, _: Snapshot | None, changes: Changes) -> None:
-        self.updates.put_nowait(changes)
+        self.updates.put_nowait({type_url: set(names) for type_url, names in changes.items()})
 
     def apply(self, *upserts: Any, removals: tuple[ObjectRef, ...] = ()) -> None:
         """Make one transaction."""
         self.store.apply(now=self._loop.time(), upserts=upserts, removals=removals)
 
-    async def update(self) -> Changes:
-        """Return the next update of tenant-a's snapshot."""
+    async def update(self) -> Names:
+        """Return the names that the next update of tenant-a's snapshot changes."""
         return await asyncio.wait_for(self.updates.get(), BOUND)
 
-    async def synced(self, *upserts: Any) -> Changes:
+    async def synced(self, *upserts: Any) -> Names:
         """Apply, sync, and return the first update."""
         self.apply(*upserts)
         self.store.mark_synced("test")

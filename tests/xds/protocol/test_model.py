@@ -76,7 +76,8 @@ class Machine(RuleBasedStateMachine):
         client = self.client
         resources = [MAKE[type_url](name, content) for type_url, name, content in upserts]
         changes = client.snapshot.update(resources, removals)
-        for type_url, names in changes.items():
+        for type_url, before in changes.items():
+            names = before.keys()
             if type_url in client.views:
                 client.views[type_url].stuck -= names
                 # Rule 8: whoever waits for what is gone is answered when it returns, whether it ever heard of that or not.

@@ -24,12 +24,13 @@ def clusters(snapshot: Snapshot) -> ResourceSet:
 
 
 def test_a_transaction_says_what_it_changed() -> None:
-    """What is new, other or gone is a change; equal content, and what is not there, is none."""
-    snapshot = Snapshot((), [cluster("a"), cluster("b"), cluster("c")])
+    """What is new, other or gone is a change, and what was there before is told; equal content, and what is not there, is none."""
+    before = {name: cluster(name) for name in "abc"}
+    snapshot = Snapshot((), before.values())
     changes = snapshot.update(
         [cluster("a"), cluster("b", 2), listener("l")], [(CLUSTER, "c"), (CLUSTER, "d"), (ENDPOINT, "e")]
     )
-    assert changes == {CLUSTER: {"b", "c"}, LISTENER: {"l"}}
+    assert changes == {CLUSTER: {"b": before["b"], "c": before["c"]}, LISTENER: {"l": None}}
     assert clusters(snapshot).names == {"a", "b"}
     assert clusters(snapshot).get("b") is not None
     assert clusters(snapshot).get("c") is None
@@ -37,17 +38,19 @@ def test_a_transaction_says_what_it_changed() -> None:
 
 def test_what_is_removed_and_upserted_in_one_transaction_stays() -> None:
     """A producer may name all that it had as removed, and all that it has as upserted."""
-    snapshot = Snapshot((), [cluster("a"), cluster("b")])
+    kept, gone = cluster("a"), cluster("b")
+    snapshot = Snapshot((), [kept, gone])
     removals = [(CLUSTER, "a"), (CLUSTER, "b")]
-    assert snapshot.update([cluster("a")], removals) == {CLUSTER: {"b"}}
-    assert snapshot.update([cluster("a", 2)], removals) == {CLUSTER: {"a"}}
+    assert snapshot.update([cluster("a")], removals) == {CLUSTER: {"b": gone}}
+    assert snapshot.update([cluster("a", 2)], removals) == {CLUSTER: {"a": kept}}
 
 
 def test_of_several_upserts_of_a_name_the_last_counts() -> None:
     """What a transaction passes through is no change."""
-    snapshot = Snapshot((), [cluster("a")])
+    before = cluster("a")
+    snapshot = Snapshot((), [before])
     assert snapshot.update([cluster("a", 2), cluster("a")]) == {}
-    assert snapshot.update([cluster("a"), cluster("a", 2)]) == {CLUSTER: {"a"}}
+    assert snapshot.update([cluster("a"), cluster("a", 2)]) == {CLUSTER: {"a": before}}
 
 
 def test_changes_keep_the_order_of_the_transaction() -> None:

@@ -19,8 +19,8 @@ import msgspec
 import structlog
 
 from kube.client import ApiError, Unreachable
-from kube.controllers.bucket import TokenBucket
-from kube.controllers.conditions import shortened, timestamp
+from kube.coordination.bucket import TokenBucket
+from kube.coordination.conditions import shortened, timestamp
 from kube.objects import API_VERSION, ObjectRef
 
 COMPONENT: Final = "kubelb-xds"
@@ -47,7 +47,7 @@ _LONGEST_MESSAGE: Final = 1024
 _LONGEST_NAME: Final = 253
 _NOT_FOUND, _CONFLICT, _TOO_MANY, _SERVER_ERRORS = 404, 409, 429, 500
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger("kube.controllers")
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger("kube.coordination")
 
 
 class Api(Protocol):

@@ -16,7 +16,7 @@ import structlog
 
 from kube.client import ApiError, KubeApi, Unreachable
 from kube.client.errors import short
-from kube.controllers.claim import Claim, Lease, LeaseTiming, Record
+from kube.coordination.claim import Claim, Lease, LeaseTiming, Record
 
 _CONFLICT: Final = 409
 _NOT_FOUND: Final = 404
@@ -29,7 +29,7 @@ _EARLIEST: Final = 0.8
 _FAILURES: Final = (ApiError, Unreachable, msgspec.DecodeError, UnicodeDecodeError)
 _LEASE: Final = msgspec.json.Decoder(Lease)
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger("kube.controllers")
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger("kube.coordination")
 
 
 def boot_time() -> float:

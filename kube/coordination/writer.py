@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 import structlog
 
 from kube.client import ApiError, Unreachable
-from kube.controllers.bucket import TokenBucket
+from kube.coordination.bucket import TokenBucket
 from kube.informer.timing import Backoff, Timing
 
 PARALLEL: Final = 8
@@ -34,7 +34,7 @@ _LONG_CONFLICT: Final = 5
 Write: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 """An async function without arguments. It raises ApiError and Unreachable as KubeApi does."""
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger("kube.controllers")
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger("kube.coordination")
 
 
 class Leadership(Protocol):

@@ -21,7 +21,7 @@ _PARAMS: Final[Mapping[str, str]] = {"fieldManager": FIELD_MANAGER}
 _NOT_FOUND: Final = 404
 _CONFLICT: Final = 409
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger("kube.controllers")
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger("kube.coordination")
 
 
 class _Identified(KubeStruct, frozen=True):
