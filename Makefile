@@ -34,7 +34,7 @@ lint: $(VENV)/.dev ## Check style, types and layers
 	$(BIN)/lint-imports
 
 audit: $(VENV)/.dev ## Look for known vulnerabilities in what the image installs (asks PyPI)
-	$(BIN)/pip-audit --requirement requirements.txt --require-hashes --disable-pip --vulnerability-service pypi --strict \
+	$(BIN)/pip-audit --requirement requirements.txt --requirement requirements-build.txt --require-hashes --disable-pip --vulnerability-service pypi --strict \
 	  --progress-spinner off
 
 format: $(VENV)/.dev ## Format the code and mend what ruff can mend
