@@ -14,7 +14,7 @@ from typing import Any, Final
 import grpc
 from google.protobuf.message import DecodeError
 
-from xds.messages import DeltaDiscoveryRequest, DiscoveryRequest
+from xds.messages import DeltaDiscoveryRequest, DiscoveryRequest, Node
 from xds.protocol import Delivery, ProtocolError, StreamState
 from xds.server.limits import LimitError, Limits, Measure, Seat
 from xds.server.observer import End, Observer, StreamInfo
@@ -29,6 +29,8 @@ _LONGEST_NODE: Final = 1024
 """Characters of a node's id and of a tenant; both stand in every line of log."""
 _LONGEST_DETAILS: Final = 500
 """Characters of a status's text: gRPC sends it as a header, percent-encoded, and clients take 8 kB of headers."""
+_LARGEST_METADATA: Final = 4096
+"""Bytes of a node's metadata that are kept for as long as the Envoy is connected."""
 _LEFT: Final = End("OK", "client closed the stream")
 _GONE: Final = End("CANCELLED", "connection lost")
 
@@ -37,6 +39,15 @@ def tenant_of_node(node: Any) -> str:
     """Return the tenant of an ``envoy.config.core.v3.Node``: its cluster, or its id where that is empty."""
     tenant: str = node.cluster or node.id
     return tenant
+
+
+def _about(node: Any) -> Any:
+    """Return what is kept of a node: who it is and where, without the 60 kB of extensions that Envoy lists."""
+    about = Node(id=node.id, cluster=node.cluster, user_agent_name=node.user_agent_name[:_LONGEST_NODE])
+    for field in ("locality", "metadata", "user_agent_build_version"):
+        if node.HasField(field) and getattr(node, field).ByteSize() <= _LARGEST_METADATA:
+            getattr(about, field).CopyFrom(getattr(node, field))
+    return about
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +260,8 @@ class Stream:
             node=info.node,
             peer=info.peer,
             only_type=info.only_type,
+            now=datetime.now(UTC),
+            about=_about(node),
         )
         snapshot = shared.cache.get(tenant)
         shared.observer.opened(self.info, known=snapshot is not None and not snapshot.is_empty)
