@@ -8,7 +8,7 @@ JOBS   ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast lint format bench golden clean
+.PHONY: help demo test test-fast lint format bench golden protos clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ bench: $(VENV)/.dev ## Print what messages cost, and 10,000 LoadBalancers on a r
 
 golden: $(VENV)/.dev ## Write the translation's golden files anew: read the diff before you commit it
 	$(BIN)/python -m pytest tests/xds/translate --update-golden
+
+protos: $(VENV)/.dev ## Generate the debug service's code anew from protos/
+	$(BIN)/python -m protos.generate
 
 clean: ## Remove what was installed and cached here
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
