@@ -13,6 +13,8 @@ import structlog
 
 from kube.informer.store import Change, Store
 from kube.objects import LoadBalancer, ObjectRef
+from xds.admin import ClientStatus, Debug, Watching
+from xds.app.explain import LoadBalancers
 from xds.app.metrics import registry_of
 from xds.app.pipeline import TYPES, Pipeline
 from xds.app.settings import EdsApi, ServeSettings
@@ -88,6 +90,14 @@ class ControlPlane:
             observer=observer or LoggingObserver(complete=lambda: self.store.synced),
             tenant_of=self._tenant_of,
             options=_server_options(settings),
+        )
+        self.watching = Watching()
+        self.server.observe(self.watching)
+        #: What the admin listener serves beside health and reflection; each has ``register``.
+        self.admin_services = (
+            ClientStatus(self.cache, self.server.delivery),
+            Debug(self.cache, self.server.delivery, self.watching),
+            LoadBalancers(self.store, self.pipeline, self.cache, self.server.delivery),
         )
         self.writing = self.source.writing(self.store, self.cache, self.pipeline, self.server.delivery)
         self._following: asyncio.Task[None] | None = None
@@ -168,6 +178,7 @@ class ControlPlane:
             return
         self._stopping = True
         self._log.info("stopping: draining streams")
+        self.watching.close()
         if self._following is not None:
             self._following.cancel()
             await asyncio.wait((self._following,))

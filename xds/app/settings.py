@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 
 DEFAULT_XDS_ADDRESS = "127.0.0.1:18000"
 DEFAULT_OPS_ADDRESS = "127.0.0.1:18001"
+DEFAULT_ADMIN_ADDRESS = "127.0.0.1:18002"
 OFF = "off"
 
 VerifyWithoutCa: TypeAlias = Literal["plain", "fail-closed"]

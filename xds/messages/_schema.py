@@ -196,9 +196,11 @@ def _fill(descriptor: DescriptorProto, full_name: str, found: list[_Field]) -> N
     oneofs: dict[str, int] = {}
     for field in found:
         meta, type_name = field.meta, _type_name(field.type)
+        # betterproto2 appends an underscore to names that are Python keywords.
+        name = field.name.removesuffix("_")
         out = descriptor.field.add(
-            # betterproto2 appends an underscore to names that are Python keywords.
-            name=field.name.removesuffix("_"),
+            name=name,
+            json_name=_json_name(name),
             number=meta.number,
             label=_REPEATED if meta.repeated or meta.map_meta else _OPTIONAL,
             type=_kind(meta),
@@ -229,6 +231,12 @@ def _type_name(dataclass: Dataclass | None) -> str | None:
     if issubclass(dataclass, betterproto2.Enum):
         return f".{_file_of(dataclass)}.Enum"
     return f".{_full_name(dataclass)}"
+
+
+def _json_name(field_name: str) -> str:
+    """Return the name that protoc gives to a field in JSON: clients that learn of it by reflection know no other."""
+    first, *others = field_name.split("_")
+    return first + "".join(part[:1].upper() + part[1:] for part in others)
 
 
 def _map_entry_name(field_name: str) -> str:
