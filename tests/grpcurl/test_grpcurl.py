@@ -17,6 +17,7 @@ from xds.snapshot.types import CLUSTER, LISTENER
 
 CSDS = "envoy.service.status.v3.ClientStatusDiscoveryService"
 DEBUG = "kubelb.xds.debug.v1.DebugService"
+HEALTH = "grpc.health.v1.Health"
 LOADBALANCERS = "kubelb.xds.debug.v1.LoadBalancerService"
 NAME = "tenant-a-web-ep-0-port-8443-TCP"
 WITHIN = 60.0
@@ -79,7 +80,7 @@ def ask(program: Path, serving: Inspected) -> Grpcurl:
 
 async def test_it_lists_every_service_and_method(ask: Grpcurl) -> None:
     """Each service is found by reflection, and each of its methods."""
-    assert {CSDS, DEBUG, LOADBALANCERS} <= set((await ask("list")).split())
+    assert {CSDS, DEBUG, LOADBALANCERS, HEALTH} <= set((await ask("list")).split())
     assert (await ask("list", CSDS)).split() == [f"{CSDS}.FetchClientStatus", f"{CSDS}.StreamClientStatus"]
     methods = ("DumpSnapshot", "ListEnvoys", "ListTenants", "Watch")
     assert (await ask("list", DEBUG)).split() == [f"{DEBUG}.{method}" for method in methods]
@@ -121,6 +122,11 @@ async def test_it_calls_the_debug_service(ask: Grpcurl, serving: Inspected) -> N
         assert (envoy["node"], envoy["types"][0]["status"]) == ("test-envoy", "STATUS_STALE")
     (served,) = await ask.call(f"{DEBUG}/DumpSnapshot", {"tenant": "tenant-a", "types": ["LDS"]})
     assert served["resource"]["address"]["socketAddress"]["portValue"] == 20001
+
+
+async def test_it_asks_for_health(ask: Grpcurl) -> None:
+    """The listener's health is told by gRPC's own service."""
+    assert await ask.call(f"{HEALTH}/Check") == [{"status": "SERVING"}]
 
 
 async def test_it_explains_a_load_balancer(ask: Grpcurl) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import grpc
 
-from xds.admin import ClientStatus, Debug, Watching, csds, debug, reflection
+from xds.admin import AdminServer, ClientStatus, Debug, Watching, csds, debug
 from xds.admin.rpc import stub_of
 from xds.server import Observer, XdsServer
 from xds.snapshot import SnapshotCache
@@ -28,15 +28,13 @@ class Admin:
 
 @asynccontextmanager
 async def listening(services: Iterable[Any]) -> AsyncIterator[int]:
-    """Serve these services with reflection, and yield the port."""
-    listener = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
-    reflection.register(listener, [service.register(listener) for service in services])
-    port = listener.add_insecure_port("127.0.0.1:0")
-    await listener.start()
+    """Serve these services on an admin listener, and yield the port."""
+    listener = AdminServer(unready=dict, services=services)
+    port = await listener.start("127.0.0.1:0")
     try:
         yield port
     finally:
-        await listener.stop(None)
+        await listener.stop()
 
 
 @asynccontextmanager

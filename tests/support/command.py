@@ -35,7 +35,7 @@ sys.exit(main())
 def environment(**variables: str) -> dict[str, str]:
     """Return this process's environment without settings of kubelb-xds and without colours, plus these variables.
 
-    The ops listener takes any free port, so that tests run beside each other.
+    The ops and admin listeners take any free port, so that tests run beside each other.
     """
     kept = {key: value for key, value in os.environ.items() if not key.startswith("KUBELB_XDS_")}
     ours = {
@@ -43,6 +43,7 @@ def environment(**variables: str) -> dict[str, str]:
         "NO_COLOR": "1",
         "COLUMNS": "80",
         "KUBELB_XDS_OPS_ADDRESS": "127.0.0.1:0",
+        "KUBELB_XDS_ADMIN_ADDRESS": "127.0.0.1:0",
     }
     return kept | ours | variables
 

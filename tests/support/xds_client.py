@@ -32,21 +32,33 @@ class XdsClient:
         method: str | None = None,
         window: int | None = None,
         channel: Any = None,
+        credentials: grpc.ChannelCredentials | None = None,
+        options: Iterable[tuple[str, Any]] = (),
     ) -> None:
         """Connect to a server on 127.0.0.1; ``window`` keeps the bytes that it may send ahead of a read from growing.
 
-        ``channel`` is another client's, whose connection this one shares.
+        ``channel`` is another client's, whose connection this one shares. With ``credentials`` it speaks TLS; ``options`` are
+        further ones of gRPC's.
         """
         self.delta = delta
         self.node = {"id": "test-envoy", "cluster": "tenant-a"} if node is None else dict(node)
         self._method = method or f"/{ADS}/{'Delta' if delta else 'Stream'}AggregatedResources"
         # A connection of its own, as every Envoy has; channels to one address would share one.
-        options = [("grpc.use_local_subchannel_pool", 1), ("grpc.max_receive_message_length", -1)]
+        all_options = [
+            ("grpc.use_local_subchannel_pool", 1),
+            ("grpc.max_receive_message_length", -1),
+            *options,
+        ]
         if window is not None:
-            options += [("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", window)]
+            all_options += [("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", window)]
         self._port = port
         self._shares = channel is not None
-        self._channel = channel or grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=options)
+        address = f"127.0.0.1:{port}"
+        self._channel = channel or (
+            grpc.aio.secure_channel(address, credentials, options=all_options)
+            if credentials
+            else grpc.aio.insecure_channel(address, options=all_options)
+        )
         self._first = True
         self.call: Any = None
 

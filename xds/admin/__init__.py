@@ -2,7 +2,8 @@
 
 from xds.admin.csds import ClientStatus
 from xds.admin.debug import Debug
+from xds.admin.grpc_admin import AdminServer
 from xds.admin.ops import PATHS, OpsServer
 from xds.admin.watching import Watching
 
-__all__ = ["PATHS", "ClientStatus", "Debug", "OpsServer", "Watching"]
+__all__ = ["PATHS", "AdminServer", "ClientStatus", "Debug", "OpsServer", "Watching"]

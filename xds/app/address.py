@@ -48,6 +48,15 @@ def target_address(text: str) -> HostPort:
     return address
 
 
+def server_name(text: str) -> str:
+    """Return a host name or an IP address as it stands in a server's certificate. Raises ValueError with the remedy."""
+    from kube.objects.hosts import refuse_host  # noqa: PLC0415 — as below
+
+    if reason := refuse_host(text):
+        raise ValueError(f"{text!r}: it {reason}")
+    return text.rstrip(".").lower()
+
+
 def ip_literal(text: str) -> str:
     """Return an IP address that Envoy can bind as it was written. Raises ValueError for anything else."""
     try:

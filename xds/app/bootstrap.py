@@ -1,13 +1,18 @@
-"""The configuration that Envoy starts with: who it is, where its control plane is, and nothing else.
+"""The configuration that Envoy starts with: who it is, where its control plane is, how it trusts that, and nothing else.
 
 It is text with comments rather than a message printed as YAML, because people read it, keep it and change it; that Envoy
 takes it is for the tests to show. Everything else that an Envoy has comes over xDS, and is not known here.
+
+With mutual TLS it is three files: Envoy takes up renewed certificates only where it has them from SDS, and SDS by path is a file for
+each secret. The certificates themselves stay where they are; Envoy watches their folder.
 """
 
 import json
 import shlex
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from string import Template
 from typing import Final, Literal, TypeAlias
 
@@ -94,13 +99,80 @@ $dns_lookup      connect_timeout: 5s
                     socket_address:
                       address: $host
                       port_value: $port
-
+$transport_socket
 # Statistics and /config_dump, for this machine only: whoever reaches it may read everything and stop Envoy.
 admin:
   address:
     socket_address:
       address: 127.0.0.1
       port_value: $admin_port
+""")
+
+_TRANSPORT_SOCKET: Final = Template("""\
+      # Mutual TLS: the certificate says whose Envoy this is, and the control plane has to have the name below.
+      transport_socket:
+        name: envoy.transport_sockets.tls
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext
+$sni          common_tls_context:
+            # Envoy's own highest version to upstreams is 1.2.
+            tls_params:
+              tls_minimum_protocol_version: TLSv1_2
+              tls_maximum_protocol_version: TLSv1_3
+            # Over SDS, so that a renewed certificate is used for the next connection, without a restart.
+            tls_certificate_sds_secret_configs:
+              - name: client
+                sds_config:
+                  resource_api_version: V3
+                  path_config_source:
+                    path: $client_file
+                    watched_directory:
+                      path: $config_dir
+            combined_validation_context:
+              default_validation_context:
+                match_typed_subject_alt_names:
+                  - san_type: $san_type
+                    matcher:
+                      exact: $server_name
+              validation_context_sds_secret_config:
+                name: authority
+                sds_config:
+                  resource_api_version: V3
+                  path_config_source:
+                    path: $authority_file
+                    watched_directory:
+                      path: $config_dir
+""")
+
+CLIENT_FILE: Final = "sds-client.yaml"
+AUTHORITY_FILE: Final = "sds-authority.yaml"
+BOOTSTRAP_FILE: Final = "envoy.yaml"
+
+_CLIENT: Final = Template("""\
+# The certificate that this Envoy shows to the control plane. Envoy reads it anew when something is renamed in its folder,
+# which is how kubelet and kubelb-xds certgen replace it.
+resources:
+  - "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret
+    name: client
+    tls_certificate:
+      certificate_chain:
+        filename: $certificate
+      private_key:
+        filename: $key
+      watched_directory:
+        path: $tls_dir
+""")
+
+_AUTHORITY: Final = Template("""\
+# Who vouches for the control plane.
+resources:
+  - "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret
+    name: authority
+    validation_context:
+      trusted_ca:
+        filename: $authority
+      watched_directory:
+        path: $tls_dir
 """)
 
 _DNS_LOOKUP: Final = """\
@@ -137,14 +209,43 @@ def default_node_id(tenant: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClientTls:
+    """Where Envoy finds what mutual TLS takes, as absolute paths on its own machine.
+
+    ``tls_dir`` holds tls.crt, tls.key and ca.crt, as a Secret does or an entry of ``certgen``; ``config_dir`` the bootstrap and
+    the files beside it. ``server_name`` is the name that the control plane's certificate has to have, its address's unless given.
+    """
+
+    tls_dir: PurePosixPath
+    config_dir: PurePosixPath
+    server_name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Bootstrap:
-    """What an Envoy has to know."""
+    """What an Envoy has to know; ``tls`` is None for plaintext."""
 
     tenant: str
     xds_address: HostPort
     node_id: str
     api: Api = "delta"
     admin_port: int = DEFAULT_ADMIN_PORT
+    tls: ClientTls | None = None
+
+    def files(self) -> Mapping[str, str]:
+        """Return all that Envoy starts with, by file name."""
+        if self.tls is None:
+            return {BOOTSTRAP_FILE: self.yaml()}
+        folder = self.tls.tls_dir
+        client = _CLIENT.substitute(
+            tls_dir=_scalar(str(folder)),
+            certificate=_scalar(str(folder / "tls.crt")),
+            key=_scalar(str(folder / "tls.key")),
+        )
+        authority = _AUTHORITY.substitute(
+            tls_dir=_scalar(str(folder)), authority=_scalar(str(folder / "ca.crt"))
+        )
+        return {BOOTSTRAP_FILE: self.yaml(), CLIENT_FILE: client, AUTHORITY_FILE: authority}
 
     def yaml(self) -> str:
         """Return the bootstrap as YAML with comments; `envoy --config-path` takes it as it is."""
@@ -166,6 +267,23 @@ class Bootstrap:
             host=_scalar(self.xds_address.host),
             port=self.xds_address.port,
             admin_port=self.admin_port,
+            transport_socket=self._transport_socket(),
+        )
+
+    def _transport_socket(self) -> str:
+        """Return how Envoy speaks TLS with the control plane, nothing for plaintext."""
+        if self.tls is None:
+            return ""
+        name = self.tls.server_name or self.xds_address.host
+        by_dns = HostPort(name, 0).ip is None
+        folder = self.tls.config_dir
+        return _TRANSPORT_SOCKET.substitute(
+            sni=f"          sni: {_scalar(name)}\n" if by_dns else "",  # an IP address is no SNI (RFC 6066)
+            san_type="DNS" if by_dns else "IP_ADDRESS",
+            server_name=_scalar(name),
+            config_dir=_scalar(str(folder)),
+            client_file=_scalar(str(folder / CLIENT_FILE)),
+            authority_file=_scalar(str(folder / AUTHORITY_FILE)),
         )
 
     def _command(self) -> str:
@@ -180,6 +298,17 @@ class Bootstrap:
             words += ["--api", self.api]
         if self.admin_port != DEFAULT_ADMIN_PORT:
             words += ["--admin-port", str(self.admin_port)]
+        if self.tls is not None:
+            words += [
+                "--tls-dir",
+                str(self.tls.tls_dir),
+                "--config-dir",
+                str(self.tls.config_dir),
+                "--output",
+                ".",
+            ]
+            if self.tls.server_name:
+                words += ["--server-name", self.tls.server_name]
         return shlex.join(words)
 
 

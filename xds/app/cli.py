@@ -10,6 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from xds.app.commands.bootstrap import bootstrap
+from xds.app.commands.certgen import certgen
 from xds.app.commands.demo import demo
 from xds.app.commands.dump import dump
 from xds.app.commands.explain import explain
@@ -38,7 +39,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # its tables cut the names of options and variables short
     pretty_exceptions_enable=False,
 )
-for command in (serve, demo, validate, bootstrap, status, explain, dump, watch):
+for command in (serve, demo, validate, bootstrap, certgen, status, explain, dump, watch):
     app.command()(command)
 
 

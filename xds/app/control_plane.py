@@ -7,6 +7,7 @@ what runs.
 import asyncio
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Final, Literal, cast
 
 import structlog
@@ -14,12 +15,23 @@ import structlog
 from kube.informer.store import Change, Store
 from kube.objects import LoadBalancer, ObjectRef
 from xds.admin import ClientStatus, Debug, Watching
+from xds.app.errors import UserError
 from xds.app.explain import LoadBalancers
 from xds.app.metrics import registry_of
 from xds.app.pipeline import TYPES, Pipeline
 from xds.app.settings import EdsApi, ServeSettings
 from xds.app.source import Source, source_of
-from xds.server import Limits, LoggingObserver, Observer, ServerOptions, XdsServer, tenant_of_node
+from xds.server import (
+    CertificateTenants,
+    Limits,
+    LoggingObserver,
+    Observer,
+    ServerOptions,
+    TlsError,
+    TlsFiles,
+    XdsServer,
+    admit_everybody,
+)
 from xds.snapshot import SnapshotCache
 from xds.translate import Options, Wants, recorded_ports, spec_ports
 
@@ -51,6 +63,20 @@ def _wants(settings: ServeSettings) -> Callable[[LoadBalancer], Wants]:
     return recorded_ports if which == "recorded" else spec_ports
 
 
+def tls_files(settings: ServeSettings, client_ca: Path | None) -> TlsFiles | None:
+    """Return the files of mutual TLS with clients of these authorities, None for plaintext.
+
+    Raises UserError for files that cannot be used.
+    """
+    cert, key = settings.tls_cert, settings.tls_key
+    if cert is None or key is None or client_ca is None:
+        return None
+    try:
+        return TlsFiles(certificate=cert, key=key, client_ca=client_ca)
+    except TlsError as error:
+        raise UserError(str(error)) from None
+
+
 class ControlPlane:
     """A control plane over one source of objects. Belongs to one running event loop.
 
@@ -64,14 +90,22 @@ class ControlPlane:
         observer: Observer | None = None,
         source_of: Callable[[ServeSettings, Store], Source] = source_of,
     ) -> None:
-        """Wire everything, start nothing; ``observer`` replaces the one that logs, ``source_of`` makes another source."""
+        """Wire everything, start nothing; ``observer`` replaces the one that logs, ``source_of`` makes another source.
+
+        Raises ``UserError`` for TLS files that cannot be used.
+        """
         self._settings = settings
         self._log = structlog.get_logger("xds.app")
         self._loop = asyncio.get_running_loop()
+        self.tls = tls_files(settings, settings.tls_client_ca)
+        self._may_have = (
+            CertificateTenants(settings.trust_domain, settings.tenants_domain)
+            if self.tls
+            else admit_everybody
+        )
         self.store = Store(references=references, linger=settings.linger)
         # First the source, which says what the store is to wait for.
         self.source = source_of(settings, self.store)
-        self.registry = registry_of(lambda: self.source.informers)
         self.cache = SnapshotCache(TYPES)
         self.pipeline = Pipeline(
             self.store,
@@ -88,7 +122,8 @@ class ControlPlane:
         self.server = XdsServer(
             self.cache,
             observer=observer or LoggingObserver(complete=lambda: self.store.synced),
-            tenant_of=self._tenant_of,
+            credentials=self.tls.credentials() if self.tls else None,
+            admit=self._admit,
             options=_server_options(settings),
         )
         self.watching = Watching()
@@ -99,6 +134,7 @@ class ControlPlane:
             Debug(self.cache, self.server.delivery, self.watching),
             LoadBalancers(self.store, self.pipeline, self.cache, self.server.delivery),
         )
+        self.registry = registry_of(lambda: self.source.informers, ended=self.server.ended, tls=self.tls)
         self.writing = self.source.writing(self.store, self.cache, self.pipeline, self.server.delivery)
         self._following: asyncio.Task[None] | None = None
         self._listening = False
@@ -119,18 +155,22 @@ class ControlPlane:
             await self.server.stop()
             raise
         host = self._settings.xds_address.rpartition(":")[0]
-        self._log.info("serving xDS", address=f"{host}:{port}", **self.source.described)
+        tls = {"tls": "mutual"} if self.tls else {}
+        self._log.info("serving xDS", address=f"{host}:{port}", **tls, **self.source.described)
         self._tell_when_synced(began)
         self._following = asyncio.create_task(self._follow(), name="source")
         return port
 
     async def _follow(self) -> None:
-        if self.writing is None:
+        if self.writing is None and self.tls is None:
             await self.source.run()
             return
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.source.run(), name="source")
-            tasks.create_task(self.writing.run(), name="writing")
+            if self.writing is not None:
+                tasks.create_task(self.writing.run(), name="writing")
+            if self.tls is not None:
+                tasks.create_task(self.tls.follow(), name="TLS files")
 
     def unready(self) -> Mapping[str, str]:
         """Return what is missing before Envoys can be served, and why; nothing is missing when it is ready."""
@@ -153,12 +193,11 @@ class ControlPlane:
         unsubscribe = self.store.subscribe(changed)
         changed()
 
-    def _tenant_of(self, node: Any) -> str:
-        """Return a node's tenant, and let the pipeline know that somebody asks for it."""
-        tenant = tenant_of_node(node)
-        if tenant and self.cache.get(tenant) is None:
+    def _admit(self, context: Any, tenant: str) -> None:
+        """Let the pipeline know that somebody asks for a tenant. Raises ``xds.server.RefusedError`` for who may not have it."""
+        self._may_have(context, tenant)
+        if self.cache.get(tenant) is None:
             self.pipeline.expect_tenant(tenant)
-        return tenant
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until ``stop`` is set, or until following the source fails."""

@@ -12,9 +12,9 @@ from typing import Final
 import structlog
 import uvloop
 
-from xds.admin import PATHS, OpsServer
+from xds.admin import PATHS, AdminServer, OpsServer
 from xds.app.address import listen_address
-from xds.app.control_plane import ControlPlane
+from xds.app.control_plane import ControlPlane, tls_files
 from xds.app.errors import UserError
 from xds.app.settings import OFF, ServeSettings
 from xds.server import AddressError
@@ -44,7 +44,10 @@ async def _serve(settings: ServeSettings) -> None:
     stop = asyncio.Event()
     _stop_at_signals(stop)
     control_plane = ControlPlane(settings)
-    async with _ops(control_plane, settings.ops_address) as ops_address:
+    async with (
+        _ops(control_plane, settings.ops_address) as ops_address,
+        _admin(control_plane, settings) as admin_address,
+    ):
         try:
             await control_plane.start()
         except OSError as error:
@@ -52,10 +55,12 @@ async def _serve(settings: ServeSettings) -> None:
         try:
             if ops_address:
                 log.info("serving ops", address=ops_address, paths=" ".join(PATHS))
-            if not listen_address(settings.xds_address).is_loopback:
+            if admin_address:
+                log.info("serving admin", address=admin_address)
+            if settings.tls_cert is None and not listen_address(settings.xds_address).is_loopback:
                 log.warning(
-                    "xDS is plaintext and asks nobody who they are: let nothing but your Envoys reach this address, or listen"
-                    " on 127.0.0.1",
+                    "xDS is plaintext and asks nobody who they are: whoever reaches this address reads every tenant's"
+                    " configuration; --tls-cert, --tls-key and --tls-client-ca mend it",
                     address=settings.xds_address,
                 )
             await control_plane.run(stop)
@@ -78,6 +83,29 @@ async def _ops(control_plane: ControlPlane, address: str) -> AsyncIterator[str]:
         yield f"{address.rpartition(':')[0]}:{port}"
     finally:
         await ops.stop()
+
+
+@asynccontextmanager
+async def _admin(control_plane: ControlPlane, settings: ServeSettings) -> AsyncIterator[str]:
+    """Answer those who run it, for as long as `_ops` answers; yield where, if anywhere."""
+    address = settings.admin_address
+    if address == OFF:
+        yield ""
+        return
+    tls = tls_files(settings, settings.admin_client_ca)
+    admin = AdminServer(
+        unready=control_plane.unready,
+        services=control_plane.admin_services,
+        credentials=tls.credentials() if tls else None,
+    )
+    try:
+        port = await admin.start(address)
+    except AddressError as error:
+        raise UserError(f"{error}: give --admin-address another one, or {OFF}") from None
+    try:
+        yield f"{address.rpartition(':')[0]}:{port}"
+    finally:
+        await admin.stop()
 
 
 def _stop_at_signals(stop: asyncio.Event) -> None:

@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 DEFAULT_XDS_ADDRESS = "127.0.0.1:18000"
 DEFAULT_OPS_ADDRESS = "127.0.0.1:18001"
 DEFAULT_ADMIN_ADDRESS = "127.0.0.1:18002"
+DEFAULT_TENANTS_DOMAIN = "tenants.kubelb-xds.internal"
 OFF = "off"
 
 VerifyWithoutCa: TypeAlias = Literal["plain", "fail-closed"]
@@ -30,8 +31,14 @@ class ServeSettings:
     ``listener_ports``: where Envoy listens: on the ports that the status records, or on those of the spec; where it
     is None the former unless ``read_only``. ``services``: whether each LoadBalancer of type LoadBalancer gets a
     Service before Envoy. ``patience``: seconds after which the condition Programmed says that no Envoy answers. ``own_namespace``
-    and ``replica`` say where the program runs and which of its replicas this is; found out where they are None. ``ops_address``: where `/healthz`,
-    `/readyz` and `/metrics` are; ``OFF`` for nowhere. ``verify_without_ca``: what policy Verify without a ``caSecretRef`` yields: plain TCP as the reference documents, or a
+    and ``replica`` say where the program runs and which of its replicas this is; found out where they are None.
+
+    ``tls_cert``, ``tls_key`` and ``tls_client_ca`` are the files of mutual TLS on the xDS listener; without them it is
+    plaintext. ``trust_domain`` and ``tenants_domain`` say which names in a client's
+    certificate are tenants, as ``xds.server``'s ``CertificateTenants`` takes them. ``ops_address``: where `/healthz`,
+    `/readyz` and `/metrics` are; ``OFF`` for nowhere. ``admin_address``: where gRPC health and
+    reflection are, or ``OFF``; off loopback over mutual TLS with the same certificate, for clients of the authorities in ``admin_client_ca``.
+    ``verify_without_ca``: what policy Verify without a ``caSecretRef`` yields: plain TCP as the reference documents, or a
     cluster that fails closed. ``eds``: where Envoy asks for endpoints: on the aggregated stream, or on a stream of its own
     for each cluster, which then speaks ``eds_api``. ``listener_address``: what Envoy's listeners bind. ``linger``: seconds
     for which a Secret or Addresses object that is still named outlives its removal. ``drain``: seconds that streams get to
@@ -51,7 +58,14 @@ class ServeSettings:
     own_namespace: str | None = None
     replica: str | None = None
     xds_address: str = DEFAULT_XDS_ADDRESS
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    tls_client_ca: Path | None = None
+    trust_domain: str = ""
+    tenants_domain: str = DEFAULT_TENANTS_DOMAIN
     ops_address: str = DEFAULT_OPS_ADDRESS
+    admin_address: str = DEFAULT_ADMIN_ADDRESS
+    admin_client_ca: Path | None = None
     verify_without_ca: VerifyWithoutCa = "plain"
     eds: Eds = "ads"
     eds_api: EdsApi = "delta"

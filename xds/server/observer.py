@@ -34,7 +34,15 @@ class StreamInfo:
 
 
 #: The names of ``grpc.StatusCode`` that a stream ends with; CANCELLED where nobody is left to be told.
-Status: TypeAlias = Literal["OK", "CANCELLED", "INVALID_ARGUMENT", "RESOURCE_EXHAUSTED", "INTERNAL"]
+Status: TypeAlias = Literal[
+    "OK",
+    "CANCELLED",
+    "INVALID_ARGUMENT",
+    "UNAUTHENTICATED",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "INTERNAL",
+]
 
 
 class End(NamedTuple):

@@ -15,7 +15,9 @@ class ServerOptions:
     answer before it takes the client for gone. ``connection_age``: after how long, give or take 10 % (gRPC's own jitter),
     a client is told to connect anew, so that several servers share the clients evenly again; 0 for never.
     ``connection_age_grace``: how long its streams go on after that. Envoy goes on using them until they end, and connects
-    anew a moment later. ``drain``: how long streams may take to end when the server stops.
+    anew a moment later. A certificate is checked when its client connects, so with TLS that is also for how long one that has
+    expired, or whose authority is gone, may still be used. ``handshake_timeout``: how long a client may take for its TLS
+    handshake (gRPC's own default is 120 s). ``drain``: how long streams may take to end when the server stops.
     """
 
     ping_interval: float = 5
@@ -23,6 +25,7 @@ class ServerOptions:
     keepalive_timeout: float = 10
     connection_age: float = 1800
     connection_age_grace: float = 5
+    handshake_timeout: float = 10
     drain: float = 2
     limits: Limits = field(default_factory=Limits)
     timing: Timing = field(default_factory=Timing)
@@ -39,6 +42,7 @@ class ServerOptions:
             # Of pings that gRPC sends by itself while it has much to write; 60 s by default, and no keepalive meanwhile.
             "grpc.http2.ping_timeout_ms": _milliseconds(self.keepalive_timeout),
             "grpc.keepalive_permit_without_calls": 1,
+            "grpc.server_handshake_timeout_ms": _milliseconds(self.handshake_timeout),
         }
         if self.connection_age:
             arguments["grpc.max_connection_age_ms"] = _milliseconds(self.connection_age)

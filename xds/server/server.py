@@ -1,7 +1,7 @@
 """The gRPC server: which methods there are, how connections are kept, how it starts and how it ends."""
 
 import itertools
-import socket
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final
 
@@ -11,8 +11,10 @@ import structlog
 from xds.messages import ControlPlane
 from xds.protocol import Delivery, Report, StreamState
 from xds.server.delivery import delivered
+from xds.server.identity import Admit, CertificateTenants, admit_everybody
 from xds.server.limits import Admission
-from xds.server.observer import Guarded, LoggingObserver, Observer, StreamInfo
+from xds.server.listening import listen
+from xds.server.observer import Guarded, LoggingObserver, Observer, Status, StreamInfo
 from xds.server.options import ServerOptions
 from xds.server.stream import Shared, Stream, TenantOf, tenant_of_node
 from xds.snapshot import SnapshotCache
@@ -31,10 +33,6 @@ _SERVICES: Final[Mapping[str | None, tuple[str, str]]] = {
 Handler = Callable[[Any, Any], Awaitable[None]]
 
 
-class AddressError(OSError):
-    """The address to listen on cannot be had; the text says which and why."""
-
-
 class XdsServer:
     """Serves the snapshots of a cache over every discovery service, state of the world and delta."""
 
@@ -45,14 +43,23 @@ class XdsServer:
         identifier: str = "kubelb-xds",
         observer: Observer | None = None,
         tenant_of: TenantOf = tenant_of_node,
+        credentials: grpc.ServerCredentials | None = None,
+        admit: Admit | None = None,
         options: ServerOptions | None = None,
     ) -> None:
         """Take the cache to serve.
 
         ``identifier`` names this control plane in every response; ``tenant_of`` maps a node to its tenant, the key of its
         snapshot. ``observer`` hears what happens, in place of the one that logs.
+
+        Without ``credentials`` the server is plaintext. ``admit`` raises ``RefusedError`` for who may not have a tenant: by
+        default everybody may have every tenant in plaintext, and with ``credentials`` those that the client's certificate names
+        (``CertificateTenants``).
         """
         self._options = options or ServerOptions()
+        self._credentials = credentials
+        #: How many streams have ended, by how they ended.
+        self.ended: Counter[Status] = Counter()
         #: Which Envoys are connected, and what each of them ACKed and refused.
         self.delivery = Delivery()
         self._observers = Guarded(observer or LoggingObserver())
@@ -61,8 +68,10 @@ class XdsServer:
             delivery=self.delivery,
             observer=self._observers,
             tenant_of=tenant_of,
+            admit=admit or (CertificateTenants() if credentials else admit_everybody),
             control_plane=ControlPlane(identifier=identifier).SerializeToString(),
             limits=self._options.limits,
+            ended=self.ended,
             log=structlog.get_logger("xds.server"),
         )
         self._admission = Admission(self._options.limits)
@@ -80,13 +89,9 @@ class XdsServer:
 
         Raises ``AddressError`` where that is not to be had.
         """
-        _try(address)
         server = grpc.aio.server(options=self._options.channel_arguments())
         server.add_generic_rpc_handlers(tuple(self._handlers()))
-        try:
-            port: int = server.add_insecure_port(address)
-        except RuntimeError:
-            raise AddressError(f"cannot listen on {address}: gRPC refused it") from None
+        port = listen(server, address, self._credentials)
         await server.start()
         self._server = server
         return port
@@ -150,21 +155,3 @@ class XdsServer:
                     self._streams.discard(stream)
 
         return handle
-
-
-def _try(address: str) -> None:
-    """Bind an address for a moment: gRPC tells the reason of a refusal to its own log only.
-
-    Raises ``AddressError`` with the system's reason.
-    """
-    host, _, port = address.rpartition(":")
-    try:
-        family, kind, protocol, _, where = socket.getaddrinfo(
-            host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(where)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise AddressError(f"cannot listen on {address}: {reason}") from None

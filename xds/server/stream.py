@@ -6,6 +6,7 @@ newest state once it reads again. An idle stream has no timer.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,8 +17,9 @@ from google.protobuf.message import DecodeError
 
 from xds.messages import DeltaDiscoveryRequest, DiscoveryRequest, Node
 from xds.protocol import Delivery, ProtocolError, StreamState
+from xds.server.identity import Admit, RefusedError
 from xds.server.limits import LimitError, Limits, Measure, Seat
-from xds.server.observer import End, Observer, StreamInfo
+from xds.server.observer import End, Observer, Status, StreamInfo
 from xds.server.pace import Pace
 from xds.snapshot import Changes, Snapshot, SnapshotCache
 from xds.snapshot.types import short
@@ -52,14 +54,19 @@ def _about(node: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What all streams of a server have in common; ``control_plane`` is encoded, ``log`` hears of faults of the program."""
+    """What all streams of a server have in common.
+
+    ``control_plane`` is encoded, ``ended`` counts how streams have ended, ``log`` hears of faults of the program.
+    """
 
     cache: SnapshotCache
     delivery: Delivery
     observer: Observer
     tenant_of: TenantOf
+    admit: Admit
     control_plane: bytes
     limits: Limits
+    ended: Counter[Status]
     log: Any
 
 
@@ -99,6 +106,7 @@ class Stream:
             reader.cancel()
             turn_away()
             self._leave()
+            self._shared.ended[end.status] += 1
             self._shared.observer.closed(self.info, end)
         if end.status not in ("OK", "CANCELLED"):
             await self._tell(end)
@@ -141,6 +149,8 @@ class Stream:
         """End the stream for what went wrong on it: the client's fault, the connection's, or ours."""
         if isinstance(error, ProtocolError):
             self._stop(End("INVALID_ARGUMENT", str(error), self._type_url))
+        elif isinstance(error, RefusedError):
+            self._stop(End(error.status, str(error), self._type_url))
         elif isinstance(error, LimitError):
             self._stop(End("RESOURCE_EXHAUSTED", str(error), self._type_url))
         elif isinstance(error, grpc.aio.BaseError):
@@ -250,6 +260,8 @@ class Stream:
                 "the first request names no node: node.cluster (or node.id) says which tenant it is"
             )
         self.info.node, self.info.tenant = node.id, tenant
+        # Before anything is kept or counted in that tenant's name.
+        shared.admit(self._context, tenant)
         self._seat.take(tenant, node.id)
         self._unwatch = shared.cache.watch(tenant, self._changed)
         info = self.info

@@ -3,6 +3,7 @@ import pytest
 from xds.app.cli import main
 
 TO_ENVOY = ("bootstrap", "--tenant", "tenant-a", "--xds-address")
+MUTUAL = ("--tls-cert", "c", "--tls-key", "k", "--tls-client-ca", "a")
 MISTAKES = {
     "unknown command": (("srve",), "Did you mean 'serve'?"),
     "unknown option": (("serve", "--manifest", "d"), "No such option: --manifest"),
@@ -39,6 +40,46 @@ MISTAKES = {
     "one address for both": (
         ("serve", "--manifests", "d", "--xds-address", "[::1]:5", "--ops-address", "[::1]:5"),
         "both are [::1]:5: give each its own port",
+    ),
+    "plaintext for everybody": (
+        ("serve", "--manifests", "d", "--xds-address", "0.0.0.0:18000"),
+        (
+            "'--xds-address': 0.0.0.0:18000 is not loopback, and whoever reaches it would read every tenant's configuration: give"
+            " --tls-cert, --tls-key and --tls-client-ca (kubelb-xds certgen makes them), listen on 127.0.0.1, or allow it with"
+            " --insecure-plaintext"
+        ),
+    ),
+    "plaintext on a name": (
+        ("serve", "--manifests", "d", "--xds-address", "xds.example:18000"),
+        "xds.example:18000 is not loopback",
+    ),
+    "half of TLS": (
+        ("serve", "--manifests", "d", "--tls-cert", "c"),
+        "'--tls-key' / '--tls-client-ca': mutual TLS needs all three files: give these as well",
+    ),
+    "plaintext over TLS": (
+        ("serve", "--manifests", "d", *MUTUAL, "--insecure-plaintext"),
+        "'--insecure-plaintext': with the three files",
+    ),
+    "certificates for ever": (
+        ("serve", "--manifests", "d", *MUTUAL, "--connection-age", "0"),
+        "'--connection-age': with 0 a client whose certificate has expired would stay for ever",
+    ),
+    "admin for everybody": (
+        ("serve", "--manifests", "d", "--admin-address", "[::]:18002"),
+        "'--admin-address': [::]:18002 is not loopback, and whoever reaches it would be answered: give --admin-client-ca",
+    ),
+    "admin for tenants": (
+        ("serve", "--manifests", "d", *MUTUAL, "--admin-client-ca", "./a"),
+        "'--admin-client-ca': a is the tenants' as well",
+    ),
+    "an admin's authority without TLS": (
+        ("serve", "--manifests", "d", "--admin-client-ca", "a"),
+        "'--admin-client-ca': it goes with --tls-cert",
+    ),
+    "one address for all": (
+        ("serve", "--manifests", "d", "--admin-address", "[::1]:5", "--ops-address", "[::1]:5"),
+        "'--ops-address' / '--admin-address': both are [::1]:5: give each its own port",
     ),
     "missing argument": (("validate",), "Missing argument 'DIR'"),
     "no address": (("serve", "--manifests", "d", "--xds-address", "foo"), "'foo' is not HOST:PORT"),

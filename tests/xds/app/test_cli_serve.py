@@ -74,8 +74,9 @@ async def test_settings_come_from_the_environment(tmp_path: Path) -> None:
 
 
 async def test_plaintext_off_loopback_is_warned_about() -> None:
-    """An address that others may reach is served, with a warning that names it."""
-    async with serving(["--manifests", EXAMPLES, "--xds-address", "0.0.0.0:0"]) as server:
+    """An address that others may reach is served in plaintext when that is allowed, with a warning that names it."""
+    options = ["--xds-address", "0.0.0.0:0", "--insecure-plaintext"]
+    async with serving(["--manifests", EXAMPLES, *options]) as server:
         line = await server.logged("xDS is plaintext")
     assert (line["level"], line["address"]) == ("warning", "0.0.0.0:0")
 

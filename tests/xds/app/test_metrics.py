@@ -1,7 +1,9 @@
 """What the metrics say, by their names, which dashboards and alerts rely on."""
 
 import re
+from collections import Counter
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -11,6 +13,8 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from kube.informer.status import InformerStatus
+from tests.support import pki
+from tests.support.mtls import Volume, server_of
 from tests.xds.app.fake_source import informer
 from xds.app.metrics import registry_of
 
@@ -136,3 +140,31 @@ def test_openmetrics_takes_them(registry: CollectorRegistry) -> None:
     encode, _ = choose_encoder("application/openmetrics-text")
     read = parse_openmetrics(encode(registry).decode())  # type: ignore[no-untyped-call]
     assert f"{PREFIX}_failures" in {family.name for family in read}
+
+
+def test_ends_of_streams_are_counted() -> None:
+    """Each status that streams ended with has a count; those of refused clients are there before the first."""
+    ended: Counter[str] = Counter(OK=3, PERMISSION_DENIED=2)
+    registry = registry_of(list, ended=ended)
+    counts = [
+        registry.get_sample_value("kubelb_xds_streams_ended_total", {"status": status})
+        for status in ("OK", "PERMISSION_DENIED", "UNAUTHENTICATED", "INTERNAL")
+    ]
+    assert counts == [3, 2, 0, None]
+
+
+def test_the_servers_certificate(tmp_path: Path) -> None:
+    """With TLS there is the moment when the certificate expires, and how often the files changed; without it nothing."""
+    ca = pki.ca("root")
+    volume = Volume(tmp_path / "tls", server_of(ca), ca)
+    tls = volume.files()
+    registry = registry_of(list, tls=tls)
+    expires = registry.get_sample_value("kubelb_xds_tls_certificate_expiry_timestamp_seconds")
+    assert expires == server_of(ca).certificate.not_valid_after_utc.timestamp()
+    volume.key.resolve().write_bytes(b"")
+    tls._refresh()
+    volume.write(server_of(ca, seed="renewed"), ca)
+    tls._refresh()
+    assert registry.get_sample_value("kubelb_xds_tls_reloads_total") == 1
+    assert registry.get_sample_value("kubelb_xds_tls_reload_failures_total") == 1
+    assert registry_of(list).get_sample_value("kubelb_xds_tls_reloads_total") is None

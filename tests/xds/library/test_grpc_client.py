@@ -3,14 +3,17 @@
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
 
+from tests.support import pki
 from tests.support.command import environment
+from tests.support.mtls import Volume, envoy_of, server_of
 from xds import CLUSTER, ENDPOINT, LISTENER, ROUTE, SnapshotCache, XdsServer
 from xds.messages import Cluster, ClusterLoadAssignment, Listener, RouteConfiguration, message_class, pack
 
@@ -66,13 +69,14 @@ class Client:
 
 
 @asynccontextmanager
-async def grpc_client(xds_port: int) -> AsyncIterator[Client]:
-    """Run a gRPC client that has its configuration from this port."""
+async def grpc_client(xds_port: int, files: Mapping[str, str] | None = None) -> AsyncIterator[Client]:
+    """Run a gRPC client that has its configuration from this port, over TLS with these files of its own."""
+    credentials = {"type": "tls", "config": dict(files)} if files else {"type": "insecure"}
     bootstrap = {
         "xds_servers": [
             {
                 "server_uri": f"127.0.0.1:{xds_port}",
-                "channel_creds": [{"type": "insecure"}],
+                "channel_creds": [credentials],
                 "server_features": ["xds_v3"],
             }
         ],
@@ -163,3 +167,24 @@ async def test_it_follows_a_route_to_another_cluster(
         cache.update("clients", [moved, cluster, assignment], [(CLUSTER, "backend"), (ENDPOINT, "backend")])
         await client.ask_until("second")
         assert await server.delivered("clients", timeout=WITHIN)
+
+
+async def test_it_comes_with_a_certificate(tmp_path: Path, cache: SnapshotCache) -> None:
+    """Over mutual TLS it is served what its certificate names, and its calls reach the service."""
+    ca = pki.ca("root")
+    tls = Volume(tmp_path / "server", server_of(ca), ca).files()
+    own = Volume(tmp_path / "client", envoy_of(ca, "clients"), ca)
+    files = {
+        "certificate_file": str(own.certificate),
+        "private_key_file": str(own.key),
+        "ca_certificate_file": str(own.client_ca),
+    }
+    server = XdsServer(cache, credentials=tls.credentials())
+    port = await server.start("127.0.0.1:0")
+    async with service("here") as there:
+        cache.set(
+            "clients", [listener(route_config=ROUTE_OF_ITS_OWN), CLUSTER_OF_ENDPOINTS, endpoints(there)]
+        )
+        async with grpc_client(port, files) as client:
+            assert await client.ask() == "here"
+    await server.stop()

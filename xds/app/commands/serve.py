@@ -2,7 +2,6 @@
 
 import os
 import signal
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +10,18 @@ import typer
 from xds.app import settings
 from xds.app.address import ip_literal, listen_address
 from xds.app.bootstrap import tenant_name
+from xds.app.commands.checks import check_addresses, check_admin, check_source, check_tls
 from xds.app.commands.options import DEFAULTS, CaExpiryWarningDays, VerifyWithoutCa, parser
+from xds.app.commands.tls_options import (
+    AdminAddress,
+    AdminClientCa,
+    InsecurePlaintext,
+    TenantsDomain,
+    TlsCert,
+    TlsClientCa,
+    TlsKey,
+    TrustDomain,
+)
 from xds.app.settings import ServeSettings
 
 
@@ -129,9 +139,16 @@ def serve(
             parser=parser(lambda text: str(listen_address(text))),
             metavar="HOST:PORT",
             envvar="KUBELB_XDS_ADDRESS",
-            help="Where Envoys connect; port 0 takes any free one.",
+            help="Where Envoys connect; port 0 takes any free one. Anywhere but on loopback it needs the three files of mutual"
+            " TLS below.",
         ),
     ] = DEFAULTS.xds_address,
+    tls_cert: TlsCert = DEFAULTS.tls_cert,
+    tls_key: TlsKey = DEFAULTS.tls_key,
+    tls_client_ca: TlsClientCa = DEFAULTS.tls_client_ca,
+    trust_domain: TrustDomain = DEFAULTS.trust_domain,
+    tenants_domain: TenantsDomain = DEFAULTS.tenants_domain,
+    insecure_plaintext: InsecurePlaintext = False,
     ops_address: Annotated[
         str,
         typer.Option(
@@ -142,6 +159,8 @@ def serve(
             " is nowhere.",
         ),
     ] = DEFAULTS.ops_address,
+    admin_address: AdminAddress = DEFAULTS.admin_address,
+    admin_client_ca: AdminClientCa = DEFAULTS.admin_client_ca,
     verify_without_ca: VerifyWithoutCa = DEFAULTS.verify_without_ca,
     eds: Annotated[
         settings.Eds,
@@ -202,7 +221,8 @@ def serve(
             envvar="KUBELB_XDS_CONNECTION_AGE",
             min=0,
             help="After how long, give or take 10 %, an Envoy is made to connect anew, so that replicas share the"
-            " Envoys evenly; 0 for never.",
+            " Envoys evenly, and so that a client certificate that has expired, or whose authority is gone, is of no use any"
+            " more; 0 for never, which mutual TLS does not allow.",
         ),
     ] = DEFAULTS.connection_age,
     connection_age_grace: Annotated[
@@ -264,11 +284,12 @@ def serve(
     Example:
       kubelb-xds serve --manifests examples/manifests --manifests secrets
       kubelb-xds serve --kubernetes --context management --namespace-selector team=edge
+      kubelb-xds serve --kubernetes --xds-address 0.0.0.0:18000 --tls-cert tls.crt --tls-key tls.key --tls-client-ca ca.crt
       curl 127.0.0.1:18001/readyz
       kubelb-xds bootstrap --tenant tenant-primary --xds-address 127.0.0.1:18000 > envoy.yaml
       envoy --config-path envoy.yaml
     """  # noqa: D301 — typer does not rewrap what follows \b
-    _check_source(
+    check_source(
         manifests=bool(manifests),
         kubernetes=kubernetes,
         needing={
@@ -279,10 +300,21 @@ def serve(
             "--write": not read_only,
         },
     )
-    if xds_address == ops_address and listen_address(xds_address).port:
-        raise typer.BadParameter(
-            f"both are {xds_address}: give each its own port", param_hint=["--xds-address", "--ops-address"]
-        )
+    check_tls(
+        xds_address,
+        files={"--tls-cert": tls_cert, "--tls-key": tls_key, "--tls-client-ca": tls_client_ca},
+        insecure_plaintext=insecure_plaintext,
+        connection_age=connection_age,
+    )
+    check_admin(
+        admin_address,
+        client_ca=admin_client_ca,
+        tls_client_ca=tls_client_ca,
+        insecure_plaintext=insecure_plaintext,
+    )
+    check_addresses(
+        {"--xds-address": xds_address, "--ops-address": ops_address, "--admin-address": admin_address}
+    )
     # The imports below take a second or two, and process 1 of a container never sees a signal that it does not handle.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: os._exit(0))
@@ -308,7 +340,14 @@ def serve(
             own_namespace=own_namespace,
             replica=replica,
             xds_address=xds_address,
+            tls_cert=tls_cert,
+            tls_key=tls_key,
+            tls_client_ca=tls_client_ca,
+            trust_domain=trust_domain,
+            tenants_domain=tenants_domain,
             ops_address=ops_address,
+            admin_address=admin_address,
+            admin_client_ca=admin_client_ca,
             verify_without_ca=verify_without_ca,
             eds=eds,
             eds_api=eds_api,
@@ -324,25 +363,3 @@ def serve(
             max_names=max_names,
         )
     )
-
-
-def _check_source(*, manifests: bool, kubernetes: bool, needing: Mapping[str, bool]) -> None:
-    """Raise BadParameter unless there is one source; `needing` are the options that --kubernetes needs, and whether they are given."""
-    sources = ["--manifests", "--kubernetes"]
-    if manifests and kubernetes:
-        raise typer.BadParameter(
-            "give one of them, not both (KUBELB_XDS_MANIFESTS and KUBELB_XDS_KUBERNETES count as well)",
-            param_hint=sources,
-        )
-    if not manifests and not kubernetes:
-        raise typer.BadParameter(
-            "give one of them: folders of manifests, or the management cluster's API", param_hint=sources
-        )
-    for option, given in needing.items():
-        if given and not kubernetes:
-            raise typer.BadParameter("it goes with --kubernetes, and not with folders", param_hint=[option])
-    if needing["--namespace"] and needing["--namespace-selector"]:
-        raise typer.BadParameter(
-            "give one of them, or neither for all namespaces",
-            param_hint=["--namespace", "--namespace-selector"],
-        )
