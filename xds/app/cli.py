@@ -14,6 +14,7 @@ from xds.app.commands.certgen import certgen
 from xds.app.commands.demo import demo
 from xds.app.commands.dump import dump
 from xds.app.commands.explain import explain
+from xds.app.commands.probe import probe
 from xds.app.commands.serve import serve
 from xds.app.commands.status import status
 from xds.app.commands.validate import validate
@@ -39,7 +40,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # its tables cut the names of options and variables short
     pretty_exceptions_enable=False,
 )
-for command in (serve, demo, validate, bootstrap, certgen, status, explain, dump, watch):
+for command in (serve, demo, validate, bootstrap, certgen, status, explain, probe, dump, watch):
     app.command()(command)
 
 

@@ -13,7 +13,7 @@ from tests.support.command import run
 from xds.app.cli import app, main
 from xds.app.settings import ServeSettings
 
-COMMANDS = ("serve", "demo", "validate", "bootstrap", "status", "explain", "dump", "watch")
+COMMANDS = ("serve", "demo", "validate", "bootstrap", "status", "explain", "probe", "dump", "watch")
 HEAVY = (
     "grpc",
     "xds.messages",

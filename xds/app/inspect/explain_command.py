@@ -50,12 +50,19 @@ def show_explanation(
 def _of_folders(
     manifests: Sequence[Path], name: tuple[str, str], *, options: Options, now: datetime
 ) -> pb.Explanation:
-    logs.configure(level="error")
-    read = Folders(manifests)
-    ref = ObjectRef(LoadBalancer.KIND, *name)
-    lb = next((each for each in read.loadbalancers if each.ref == ref), None)
+    read, ref, lb = read_folders(manifests, name)
     translation = read.translate(lb, options=options, now=now) if lb else None
     explanation = explain(read.store, ref, translation)
     if explanation is None:
         raise UserError(not_found(read.store, ref))
     return explanation
+
+
+def read_folders(
+    manifests: Sequence[Path], name: tuple[str, str]
+) -> tuple[Folders, ObjectRef, LoadBalancer | None]:
+    """Read folders, and find one LoadBalancer in them, if it is there. Raises UserError for a folder that is none."""
+    logs.configure(level="error")  # what is wrong elsewhere is not what was asked
+    read = Folders(manifests)
+    ref = ObjectRef(LoadBalancer.KIND, *name)
+    return read, ref, next((each for each in read.loadbalancers if each.ref == ref), None)
