@@ -170,6 +170,9 @@ def _remedies(explanation: pb.Explanation, *, online: bool) -> Iterator[Text]:
         )
     if nothing:
         yield Text("nothing: it is served as it is written", "green")
+    if any(port.tls in ("verify", "insecure") for port in explanation.ports):
+        name = f"{explanation.namespace}/{explanation.name}"
+        yield Text(f"whether its backends take it: kubelb-xds probe {name}", "dim")
 
 
 def _mark(level: str, text: str) -> Text:
