@@ -8,7 +8,7 @@ JOBS   ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast lint format bench golden protos clean
+.PHONY: help demo test test-fast lint audit requirements format bench golden protos clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,14 @@ lint: $(VENV)/.dev ## Check style, types and layers
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+audit: $(VENV)/.dev ## Look for known vulnerabilities in what the image installs (asks PyPI)
+	$(BIN)/pip-audit --requirement requirements.txt --require-hashes --disable-pip --vulnerability-service pypi --strict \
+	  --progress-spinner off
+
+requirements: $(VENV)/.dev ## Pin anew what the image installs, with hashes: the newest that pyproject.toml allows
+	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --upgrade --quiet \
+	  --no-header --no-emit-index-url --no-emit-find-links --output-file requirements.txt
 
 format: $(VENV)/.dev ## Format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix

@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from tests.envtest.assets import assets
-from tests.support.command import Serving, serving
+from tests.support.command import READING, Serving, serving
 from tests.support.kube_api import ApiServer
 from tests.support.kube_client import ApiClient, Object
 from tests.support.xds_client import XdsClient
@@ -110,7 +110,7 @@ def secret(number: int, pem: str) -> Object:
 async def served(kubeconfig: Path) -> AsyncIterator[tuple[Serving, int, float, Cost]]:
     """Run the control plane until it has synced; yields it, its port, the seconds that took, and what it cost."""
     began = time.monotonic()
-    async with serving(("--kubernetes", "--kubeconfig", str(kubeconfig))) as process:
+    async with serving((*READING, "--kubeconfig", str(kubeconfig))) as process:
         port = int((await process.logged("serving xDS"))["address"].rpartition(":")[2])
         await process.logged("synced")
         seconds = time.monotonic() - began

@@ -14,8 +14,8 @@ from kube.client.errors import LONGEST, ApiError, short
 LONGEST_MESSAGE: Final = 1000
 """Characters of a Status' message that are kept: those on invalid objects list every field."""
 
-LONGEST_WAIT: Final = 3600.0
-"""Seconds that a server may ask us to wait; it cannot switch us off for longer."""
+LONGEST_WAIT: Final = 600.0
+"""Seconds that a server may ask us to wait: a mistaken proxy is not to stop the control plane for a day."""
 
 
 class _Details(msgspec.Struct):

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from kube.controllers.ports import POOL, REST, Claims, Key, Listen
 from kube.objects import LoadBalancer, ServicePort, StatusPort
 from kube.objects.pairing import described, pair
+from kube.objects.reasons import Reason
 
 EXHAUSTED: Final = "ListenerPortsExhausted"
 """Reason: every port of the range is held or rests."""
@@ -20,11 +21,11 @@ LEDGER_FULL: Final = "PortLedgerFull"
 class PortRefusal(NamedTuple):
     """Why an entry of spec.ports gets no listener port.
 
-    `reason` is a CamelCase word, `message` names the remedy, `path` the field that it is about. `retry_at` (Unix time): when to
+    `message` names the remedy, `path` the field that it is about. `retry_at` (Unix time): when to
     allocate again though nothing changes, as a port will have rested; None: that would not help.
     """
 
-    reason: str
+    reason: Reason
     message: str
     path: str
     retry_at: float | None = None
@@ -83,7 +84,7 @@ def allocation(
     held: Mapping[Key, int | None],
     refused: Mapping[Key, float | None],
     *,
-    reason: str = EXHAUSTED,
+    reason: Reason = EXHAUSTED,
 ) -> Allocation:
     """Return what a LoadBalancer is told: its ports, and for each that was refused the reason."""
     backends = lb.spec.endpoints[0].ports
@@ -112,7 +113,7 @@ def _key(lb: LoadBalancer, port: ServicePort) -> Key:
     return Key(lb.metadata.name, port.protocol, port.name or f":{port.port}")
 
 
-def _refusal(index: int, port: ServicePort, reason: str, retry_at: float | None) -> PortRefusal:
+def _refusal(index: int, port: ServicePort, reason: Reason, retry_at: float | None) -> PortRefusal:
     path = f"spec.ports[{index}]"
     if reason == LEDGER_FULL:
         why = (

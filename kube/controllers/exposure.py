@@ -36,7 +36,7 @@ from kube.controllers.services import (
 )
 from kube.coordination.finalizer import FINALIZER, Finalizer
 from kube.coordination.writer import Writer
-from kube.informer.informer import Informer
+from kube.informer.informer import Consumer, Informer
 from kube.informer.reflector import Resource
 from kube.informer.removals import Removals
 from kube.informer.status import InformerStatus
@@ -88,7 +88,7 @@ class _Known:
         return wanted_service(self.loadbalancer, self._ports, selector=self._selector)
 
 
-class Exposure:
+class Exposure(Consumer):
     """The Services of the LoadBalancers that it is told of, which are those that are followed: of `namespaces`, "" for all.
 
     `report` hears, for each LoadBalancer, what its status is to say: at first when all Services are known, and then whenever it is
@@ -224,20 +224,6 @@ class Exposure:
         self._hear_of(self._known)
 
     # What the informers of Services tell
-
-    def wants(self, ref: ObjectRef, version: str) -> bool:  # noqa: ARG002
-        """Return True: what carries the label is wanted."""
-        return True
-
-    def may_lack(self, ref: ObjectRef, version: str) -> bool:  # noqa: ARG002
-        """Return False: nothing is learned of in another way."""
-        return False
-
-    def passed_by(self, ref: ObjectRef) -> None:
-        """Hear that a Service was deleted that was not known."""
-
-    def listing(self) -> None:
-        """Hear that a list begins."""
 
     def listed(self) -> None:
         """Hear that a list was complete: with the last of the first ones, everything can be judged."""

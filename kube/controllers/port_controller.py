@@ -15,6 +15,7 @@ from kube.controllers.allocation import EXHAUSTED, LEDGER_FULL, Allocation, Want
 from kube.controllers.ledger import ChangedMeanwhileError, Ledger, LedgerFullError
 from kube.controllers.ports import REST, Claims, Outcome, assign
 from kube.objects import LoadBalancer
+from kube.objects.reasons import Reason
 
 TRUSTED: Final = 0.2
 """Part of a freed port's rest (of 300 s: 60 s) for which a ledger that was read is believed where it says that nothing is to be done.
@@ -129,7 +130,7 @@ class PortController:
             return self._remember(tenant, _Tenant(kept, read_at, unread, told))
         raise ContendedError(f"the ledger of {tenant} was changed by others {_ATTEMPTS} times in a row")
 
-    async def _settle(self, tenant: str, found: Ledger, claims: Claims) -> tuple[Outcome, Ledger, str]:
+    async def _settle(self, tenant: str, found: Ledger, claims: Claims) -> tuple[Outcome, Ledger, Reason]:
         """Assign on the ground of a ledger, and write it if that changes it."""
         if found.faults:
             log.error(
@@ -137,7 +138,8 @@ class PortController:
                 tenant=tenant,
                 faults=found.faults[:10],
             )
-        outcome, reason = self._assign(tenant, found, claims), EXHAUSTED
+        outcome = self._assign(tenant, found, claims)
+        reason: Reason = EXHAUSTED
         kept = found
         if outcome.changed or found.faults:
             try:
@@ -210,7 +212,9 @@ def _wants(lb: LoadBalancer, answer: _Answer | None) -> Wants:
     return answer.wants if answer is not None and answer.lb is lb else wants_of(lb)
 
 
-def _answer(lb: LoadBalancer, wants: Wants, before: _Answer | None, outcome: Outcome, reason: str) -> _Answer:
+def _answer(
+    lb: LoadBalancer, wants: Wants, before: _Answer | None, outcome: Outcome, reason: Reason
+) -> _Answer:
     """Return what a LoadBalancer is told: the same as before where nothing is different."""
     held = outcome.holdings.held
     given = tuple(held.get(key) for key in wants.recorded)

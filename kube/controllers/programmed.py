@@ -16,6 +16,7 @@ from typing import Final
 from kube.controllers.programmed_state import Progress, TenantState, View
 from kube.controllers.standing import Standing
 from kube.objects import Condition
+from kube.objects.reasons import ProgrammedReason
 
 PROGRAMMED: Final = "Programmed"
 """The condition's type, and its reason while it is True."""
@@ -288,7 +289,7 @@ class Programmed:
     ) -> None:
         """Leave a condition as it is until patience ends, and then say what is missing."""
         tenant.open.add(name)
-        reason = NO_ANSWER if tenant.connected else NO_ENVOY
+        reason: ProgrammedReason = NO_ANSWER if tenant.connected else NO_ENVOY
         since = loadbalancer.since
         if since is None:
             since = now if tenant.unsure_since is None else tenant.unsure_since
@@ -329,7 +330,9 @@ class Programmed:
             for view in behind
         )
 
-    def _decide(self, tenant: TenantState, name: str, status: str, reason: str, message: str) -> None:
+    def _decide(
+        self, tenant: TenantState, name: str, status: str, reason: ProgrammedReason, message: str
+    ) -> None:
         loadbalancer = tenant.loadbalancers[name]
         verdict = Condition(
             type=PROGRAMMED,

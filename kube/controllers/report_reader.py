@@ -15,6 +15,7 @@ from msgspec import Raw
 
 from kube.controllers.reports import STANDING, Publisher, Report, ReportTiming, name_of
 from kube.controllers.standing import Standing
+from kube.informer.informer import Consumer
 from kube.informer.store import Stored
 from kube.objects import InvalidObject, ObjectRef
 
@@ -50,8 +51,11 @@ class _Replica:
         self.deleted = False
 
 
-class Reader:
-    """Tells what the other replicas report: the consumer of an informer of `REPORTS`. ``own`` is this replica's publisher."""
+class Reader(Consumer):
+    """Tells what the other replicas report: the consumer of an informer of `REPORTS`.
+
+    ``own`` is this replica's publisher, whose own reports are of use as well: they show that the watch is alive.
+    """
 
     def __init__(
         self,
@@ -90,20 +94,6 @@ class Reader:
         )
 
     # What the informer tells
-
-    def wants(self, ref: ObjectRef, version: str) -> bool:  # noqa: ARG002 — the informer's word
-        """Return True: each report is of use, this replica's own to see that the watch is alive."""
-        return True
-
-    def may_lack(self, ref: ObjectRef, version: str) -> bool:  # noqa: ARG002
-        """Return False: none is learned of in another way."""
-        return False
-
-    def passed_by(self, ref: ObjectRef) -> None:
-        """Hear that a report was deleted that was not known."""
-
-    def listing(self) -> None:
-        """Hear that a list begins."""
 
     def listed(self) -> None:
         """Hear that a list was complete."""

@@ -12,6 +12,7 @@ import msgspec
 
 from kube.coordination.finalizer import FINALIZER
 from kube.objects import API_VERSION, LoadBalancer, ObjectMeta, StatusPort
+from kube.objects.reasons import Reason
 from kube.objects.service import FIELD_MANAGER, Applied, Owner, Service
 
 MANAGED_BY: Final = "kubelb.k8c.io/managed-by"
@@ -36,9 +37,9 @@ _DIGITS: Final = 10
 
 
 class ServiceRefusal(NamedTuple):
-    """Why there is no Service as it is to be: `reason` is a CamelCase word, `message` names the remedy, `path` the field that it is about."""
+    """Why there is no Service as it is to be: `message` names the remedy, `path` the field that it is about."""
 
-    reason: str
+    reason: Reason
     message: str
     path: str
 

@@ -5,8 +5,8 @@ informers agree (`removals`). It does not know what the objects mean.
 """
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Protocol
 
 import structlog
 
@@ -21,18 +21,18 @@ from kube.objects import Fault, InvalidObject, ObjectRef
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("kube.informer")
 
 
-class Consumer(Protocol):
-    """Who uses the objects of one informer."""
+class Consumer(ABC):
+    """Who uses the objects of one informer: all of them, unless it says otherwise, and whatever becomes of them by `take`."""
 
-    def wants(self, ref: ObjectRef, version: str) -> bool:
+    def wants(self, ref: ObjectRef, version: str) -> bool:  # noqa: ARG002 — for those who choose
         """Return whether this version of an object is of use; what is not is never decoded."""
+        return True
 
-    def listing(self) -> None:
-        """Hear that a list begins."""
-
-    def may_lack(self, ref: ObjectRef, version: str) -> bool:
+    def may_lack(self, ref: ObjectRef, version: str) -> bool:  # noqa: ARG002
         """Return whether a list of this version may lack an object although it exists, for newer things are known of it."""
+        return False
 
+    @abstractmethod
     def take(
         self,
         *,
@@ -42,10 +42,13 @@ class Consumer(Protocol):
     ) -> None:
         """Take what became known together."""
 
-    def passed_by(self, ref: ObjectRef) -> None:
+    def passed_by(self, ref: ObjectRef) -> None:  # noqa: B027 — few care
         """Hear that an object was deleted that the informer does not know."""
 
-    def listed(self) -> None:
+    def listing(self) -> None:  # noqa: B027
+        """Hear that a list begins."""
+
+    def listed(self) -> None:  # noqa: B027
         """Hear that a list was complete, after what it brought."""
 
 

@@ -3,9 +3,6 @@
 import random
 from dataclasses import dataclass
 
-_LONGEST_RETRY_AFTER = 600.0
-"""Seconds that are waited at most because a server says so: a mistaken proxy is not to stop the control plane for a day."""
-
 
 @dataclass(frozen=True, slots=True)
 class Timing:
@@ -41,8 +38,11 @@ class Backoff:
         self._bound = 0.0
 
     def pause(self, lived: float, *, retry_after: float | None = None) -> float:
-        """Return the seconds to wait after a connection that lived for so long; not less than the server asks for."""
+        """Return the seconds to wait after a connection that lived for so long.
+
+        They are no fewer than the server asks for, which `kube.client` bounds.
+        """
         first, longest = self._timing.first_wait, self._timing.longest_wait
         self._bound = first if lived > self._bound else min(max(first, self._bound * 2), longest)
         wait = random.uniform(0, self._bound)  # noqa: S311 — no secret
-        return max(wait, min(retry_after, _LONGEST_RETRY_AFTER)) if retry_after else wait
+        return max(wait, retry_after or 0.0)

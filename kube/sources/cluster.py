@@ -16,7 +16,7 @@ from msgspec import Raw
 
 from kube.client import KubeApi
 from kube.informer import wire
-from kube.informer.informer import Informer
+from kube.informer.informer import Consumer, Informer
 from kube.informer.reflector import Resource
 from kube.informer.removals import Removals
 from kube.informer.status import InformerStatus
@@ -52,7 +52,7 @@ class Scope:
     selector: str = ""
 
 
-class ClusterSource:
+class ClusterSource(Consumer):
     """Reads the objects of an API server into a store, and follows what becomes of them.
 
     ``clock`` gives the seconds that the store is told. The store does not count as synced before each informer has listed.
@@ -148,20 +148,6 @@ class ClusterSource:
             await asyncio.sleep(REMINDER)
 
     # What the informer of namespaces tells
-
-    def wants(self, ref: ObjectRef, version: str) -> bool:  # noqa: ARG002
-        """Return True: what the selector finds is wanted."""
-        return True
-
-    def may_lack(self, ref: ObjectRef, version: str) -> bool:  # noqa: ARG002
-        """Return False: none is learned of in another way."""
-        return False
-
-    def passed_by(self, ref: ObjectRef) -> None:
-        """Hear that a namespace was deleted that was not known."""
-
-    def listing(self) -> None:
-        """Hear that a list begins."""
 
     def listed(self) -> None:
         """Hear that a list was complete: the namespaces' own informers are expected by now."""

@@ -13,7 +13,7 @@ import structlog
 
 from kube.client import ApiError, KubeApi, Unreachable
 from kube.informer import wire
-from kube.informer.informer import Informer
+from kube.informer.informer import Consumer, Informer
 from kube.informer.reflector import Resource
 from kube.informer.removals import Removals
 from kube.informer.store import Store, Stored
@@ -67,13 +67,13 @@ class Slice:
         self._cleared = False
         self._loadbalancers_listed = asyncio.Event()
 
-        def informer(resource: Resource, consumer: "_Consumer") -> Informer:
+        def informer(resource: Resource, consumer: Consumer) -> Informer:
             return Informer(
                 api, resource, consumer, removals, namespace=namespace, timing=timing, clock=clock
             )
 
         self._loadbalancers = informer(LOADBALANCERS, _LoadBalancers(self))
-        self._addresses = informer(ADDRESSES, _Consumer(self))
+        self._addresses = informer(ADDRESSES, _Kind(self))
         self._secrets = informer(SECRETS, _Secrets(self))
         # Before the LoadBalancers are known, each Secret would be passed by, and then fetched by itself.
         self._secrets.waits_for = self._loadbalancers.name
@@ -286,23 +286,11 @@ class Slice:
             self._store.mark_synced(informer.name)
 
 
-class _Consumer:
+class _Kind(Consumer):
     """One kind of a slice, as its informer sees it: everything is wanted, and passed on as it is."""
 
     def __init__(self, owner: Slice) -> None:
         self._slice = owner
-
-    def wants(self, ref: ObjectRef, version: str) -> bool:  # noqa: ARG002
-        return True
-
-    def may_lack(self, ref: ObjectRef, version: str) -> bool:  # noqa: ARG002
-        return False
-
-    def listing(self) -> None:
-        pass
-
-    def passed_by(self, ref: ObjectRef) -> None:
-        pass
 
     def listed(self) -> None:
         self._slice.listed()
@@ -317,7 +305,7 @@ class _Consumer:
         self._slice.take(upserts=upserts, removals=removals, invalid=invalid)
 
 
-class _LoadBalancers(_Consumer):
+class _LoadBalancers(_Kind):
     """LoadBalancers wait for the Secrets that they name."""
 
     def take(
@@ -331,7 +319,7 @@ class _LoadBalancers(_Consumer):
         self._slice.take_loadbalancers(loadbalancers, removals, invalid)
 
 
-class _Secrets(_Consumer):
+class _Secrets(_Kind):
     """Secrets are wanted where they are named."""
 
     def wants(self, ref: ObjectRef, version: str) -> bool:

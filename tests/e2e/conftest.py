@@ -6,6 +6,7 @@ import pytest
 
 from tests.e2e.sources import ApiObjects, Source, api_objects, files
 from tests.e2e.world import World, world
+from tests.e2e.written import Written, written
 from tests.support.kube_api import ApiServer
 from tests.support.workbench import envoy_binary, free_port
 from xds.app.bootstrap import Api
@@ -57,4 +58,23 @@ async def on_kubernetes(
 ) -> AsyncIterator[World]:
     """Yield a control plane over the shared API server, and an Envoy connected to it."""
     async with world(tmp_path, "delta", free_port(), in_cluster) as built:
+        yield built
+
+
+@pytest.fixture
+async def cluster(api_server: ApiServer, tmp_path: Path) -> AsyncIterator[Written]:
+    """Yield an installation of the program on the shared API server that may write, and a tenant of which there is nothing yet."""
+    async with written(api_server, tmp_path) as built:
+        yield built
+
+
+@pytest.fixture
+async def writing(
+    tmp_path: Path,
+    cluster: Written,
+    free_port: Callable[..., int],
+    envoy_binary: Path,  # noqa: ARG001 — fail early
+) -> AsyncIterator[World]:
+    """Yield a control plane that writes into ``cluster``, and an Envoy connected to it."""
+    async with world(tmp_path, "delta", free_port(), cluster) as built:
         yield built

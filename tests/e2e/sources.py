@@ -23,7 +23,9 @@ RULES: Final[list[Object]] = [
     {"apiGroups": [GROUP], "resources": ["addresses"], "verbs": ["list", "watch"]},
     {"apiGroups": [""], "resources": ["secrets"], "verbs": ["list", "watch"]},
 ]
-"""All that the program needs to be allowed."""
+"""All that the program needs to be allowed as long as it only reads."""
+READING: Final[Mapping[str, Any]] = {"kubernetes": True, "read_only": True, "listener_ports": "spec"}
+"""The settings with which it does: where nobody records ports, Envoy listens on those of the spec."""
 
 
 def in_namespace(document: Manifest, namespace: str) -> Object:
@@ -80,7 +82,7 @@ class ApiObjects:
     def __init__(self, client: ApiClient, namespace: str, kubeconfig: Path) -> None:
         self.client = client
         self.tenant = namespace
-        self.settings: Mapping[str, Any] = {"kubernetes": True, "kubeconfig": kubeconfig}
+        self.settings: Mapping[str, Any] = {"kubeconfig": kubeconfig, **READING}
         self._files: dict[str, dict[tuple[str, str], Object]] = {}
 
     async def put(self, file: str, *documents: Manifest) -> float:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.sources import GROUP, RULES, ApiObjects, in_namespace
 from tests.e2e.world import loadbalancer
-from tests.support.command import Serving, run, serving
+from tests.support.command import READING, Serving, run, serving
 from tests.support.fault_proxy import FaultProxy
 from tests.support.kube_api import ApiServer, Identity
 from tests.support.xds_client import XdsClient
@@ -69,7 +69,7 @@ async def test_it_serves_with_list_and_watch_alone(in_cluster: ApiObjects) -> No
     tenant, pem = in_cluster.tenant, Authority("ca").pem
     web = loadbalancer("web", 20001, 30443, policy="Verify", ca="backend-ca")
     await in_cluster.put("web", in_namespace(web, tenant), secret(tenant, "backend-ca", pem))
-    async with serving(["--kubernetes", "--kubeconfig", str(in_cluster.settings["kubeconfig"])]) as server:
+    async with serving([*READING, "--kubeconfig", str(in_cluster.settings["kubeconfig"])]) as server:
         await logged(server, "synced")
         await logged(server, "serving ops")
         assert await readiness(server) == (200, "ready\n")
@@ -85,7 +85,7 @@ async def test_it_says_which_right_is_missing(api_server: ApiServer, tmp_path: P
     """Without rights it is not ready and names each that is missing; it goes on once they are given, without a restart."""
     somebody = api_server.identity()
     kubeconfig = api_server.kubeconfig(tmp_path, somebody)
-    async with serving(["--kubernetes", "--kubeconfig", str(kubeconfig)]) as server:
+    async with serving([*READING, "--kubeconfig", str(kubeconfig)]) as server:
         await logged(server, "serving ops")
         interrupted = await logged(server, "informer interrupted", 2)
         assert {line["informer"] for line in interrupted} == {"Addresses", "LoadBalancer"}
@@ -119,7 +119,7 @@ async def test_it_waits_for_an_api_server(
     await in_cluster.put("web", in_namespace(loadbalancer("web", 20001, 30443), tenant))
     kubeconfig = api_server.kubeconfig(tmp_path, server=fault_proxy.url, name="through-the-proxy")
     fault_proxy.refuse()
-    async with serving(["--kubernetes", "--kubeconfig", str(kubeconfig)]) as server:
+    async with serving([*READING, "--kubeconfig", str(kubeconfig)]) as server:
         await logged(server, "serving ops")
         line, *_ = await logged(server, "informer interrupted")
         assert (line["level"], line["reason"]) == ("warning", "unreachable")

@@ -120,6 +120,7 @@ async def test_envoy_takes_what_dump_prints(
     async with inspected(folder) as running:
         for notation in ("yaml", "json"):
             for words in ((), ("--type", "CDS"), ("--type", "EDS"), ("--type", "LDS")):
+                capsys.readouterr()  # what was logged
                 arguments = ["dump", *words, "-o", notation, "--admin-address", running.address]
                 assert await asyncio.to_thread(main, arguments) == 0
                 file = tmp_path / f"static.{notation}"

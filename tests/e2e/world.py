@@ -37,14 +37,19 @@ def loadbalancer(
     policy: str | None = None,
     ca: str | None = None,
     annotations: Mapping[str, str] | None = None,
+    **fields: Any,
 ) -> Manifest:
-    """Return a LoadBalancer's manifest with one port and one endpoint; the world that it is put into gives it a namespace."""
+    """Return a LoadBalancer's manifest with one port and one endpoint; the world that it is put into gives it a namespace.
+
+    ``fields`` are further ones of its spec.
+    """
     address = {"ip": host} if host[0].isdigit() else {"hostname": host}
     spec: dict[str, Any] = {
         "endpoints": [
             {"addresses": [address], "ports": [{"name": "main", "port": backend_port, "protocol": protocol}]}
         ],
         "ports": [{"name": "main", "port": listener_port, "protocol": protocol}],
+        **fields,
     }
     if policy is not None:
         spec["upstreamTLS"] = {"policy": policy} | ({"caSecretRef": {"name": ca}} if ca else {})
@@ -52,9 +57,14 @@ def loadbalancer(
     return {"apiVersion": API_VERSION, "kind": "LoadBalancer", "metadata": metadata, "spec": spec}
 
 
-async def reached(port: int) -> None:
+async def reached(port: int, *, host: str = LOOPBACK) -> None:
     """Wait until a connection to Envoy is answered."""
-    await poll(partial(ask, port), lambda attempt: attempt.outcome is Outcome.REPLY, within=5, what="a reply")
+    await poll(
+        partial(ask, port, host=host),
+        lambda attempt: attempt.outcome is Outcome.REPLY,
+        within=5,
+        what="a reply",
+    )
 
 
 async def nothing_passes(port: int) -> None:
@@ -108,10 +118,12 @@ class World:
         self._stop = asyncio.Event()
         self._control_plane = ControlPlane(
             ServeSettings(
-                xds_address=f"{LOOPBACK}:{self._xds_port}",
-                listener_address=LOOPBACK,
-                **self._objects.settings,
-                **self._settings,
+                **{
+                    "xds_address": f"{LOOPBACK}:{self._xds_port}",
+                    "listener_address": LOOPBACK,
+                    **self._objects.settings,
+                    **self._settings,
+                }
             ),
             observer=self.updates,
         )

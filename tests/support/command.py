@@ -32,6 +32,10 @@ sys.exit(main())
 """The command line, which prints the settings in place of serving with them."""
 
 
+READING = ("--kubernetes", "--read-only", "--listener-ports", "spec")
+"""Arguments with which `serve` only reads a cluster where nobody records listener ports."""
+
+
 def environment(**variables: str) -> dict[str, str]:
     """Return this process's environment without settings of kubelb-xds and without colours, plus these variables.
 

@@ -140,8 +140,16 @@ class ApiServer:
             await admin.apply(role)
             await admin.apply(binding)
             for rule in rules:
-                allowed = partial(_may, admin, identity, rule, namespace)
+                allowed = partial(may, admin, identity, rule, namespace)
                 await poll(allowed, bool, within=START_WITHIN, what=f"{identity.name} may {rule}")
+
+    async def service_account(self, name: str, namespace: str) -> Identity:
+        """Return the identity of a ServiceAccount that exists, with a token of its own."""
+        path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token"
+        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+        async with self.client() as admin:
+            answer = await admin.request("POST", path, review)
+        return Identity(f"system:serviceaccount:{namespace}:{name}", "", answer["status"]["token"])
 
     def client(self, identity: Identity | None = None, *, server: str = "") -> ApiClient:
         """Return a client for tests that acts as the administrator, or as someone else; ``server`` is a proxy's URL."""
@@ -336,7 +344,7 @@ async def _status(client: ApiClient, path: str) -> int:
     return 200
 
 
-async def _may(admin: ApiClient, identity: Identity, rule: Object, namespace: str) -> bool:
+async def may(admin: ApiClient, identity: Identity, rule: Object, namespace: str) -> bool:
     """Return whether a rule is in effect; the API server learns its own rules from a watch."""
     resource, _, subresource = rule["resources"][0].partition("/")
     asked = {"group": rule["apiGroups"][0], "resource": resource, "subresource": subresource}

@@ -107,9 +107,9 @@ class XdsClient:
         else:
             await self.send(type_url=type_url, resource_names=list(names), version_info=version)
 
-    async def receive(self) -> Any:
-        """Return the next response, within the bound."""
-        message = await asyncio.wait_for(self.call.read(), BOUND)
+    async def receive(self, *, within: float | None = BOUND) -> Any:
+        """Return the next response, within so many seconds; None waits for as long as it takes. Raises `EOFError` at the end."""
+        message = await asyncio.wait_for(self.call.read(), within)
         if message is grpc.aio.EOF:
             raise EOFError(f"{await self.call.code()}: {await self.call.details()}")
         return (DeltaDiscoveryResponse if self.delta else DiscoveryResponse).FromString(message)

@@ -33,7 +33,7 @@ from xds.server import (
     admit_everybody,
 )
 from xds.snapshot import SnapshotCache
-from xds.translate import Options, Wants, recorded_ports, spec_ports
+from xds.translate import PORT_NOT_ALLOCATED, Options, Wants, recorded_ports, spec_ports
 
 _API_TYPES: Final[Mapping[EdsApi, Literal["GRPC", "DELTA_GRPC"]]] = {"sotw": "GRPC", "delta": "DELTA_GRPC"}
 
@@ -59,7 +59,7 @@ def _server_options(settings: ServeSettings) -> ServerOptions:
 
 def _wants(settings: ServeSettings) -> Callable[[LoadBalancer], Wants]:
     """Return what says on which ports Envoy is to listen."""
-    which = settings.listener_ports or ("spec" if settings.read_only else "recorded")
+    which = settings.listener_ports or ("recorded" if settings.kubernetes else "spec")
     return recorded_ports if which == "recorded" else spec_ports
 
 
@@ -111,6 +111,8 @@ class ControlPlane:
             self.store,
             self.cache,
             wants=_wants(settings),
+            # For the moment that the leader takes; the condition says it where that lasts.
+            passing=frozenset() if settings.read_only else {PORT_NOT_ALLOCATED},
             options=Options(
                 verify_without_ca_fails_closed=settings.verify_without_ca == "fail-closed",
                 eds=settings.eds,

@@ -9,7 +9,7 @@ get into the store and how snapshots reach Envoy is known elsewhere.
 
 import asyncio
 import heapq
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, cast
 
@@ -47,11 +47,13 @@ class Pipeline:
         wants: Callable[[LoadBalancer], Wants] = spec_ports,
         holdoff: float = HOLDOFF,
         now: Callable[[], datetime] = utc_now,
+        passing: Collection[str] = frozenset(),
         log: Any = None,
     ) -> None:
         """Follow ``store`` from now on.
 
-        ``wants`` says which listener ports a LoadBalancer is to have, ``holdoff`` is in seconds, ``now`` the time of day in UTC.
+        ``wants`` says which listener ports a LoadBalancer is to have, ``holdoff`` is in seconds, ``now`` the time of day in UTC;
+        ``passing`` are reasons of findings that pass by themselves, and are not worth a line in the log.
         """
         self._wants = wants
         self._store = store
@@ -60,7 +62,7 @@ class Pipeline:
         self._holdoff = holdoff
         self._now = now
         self._log = log or structlog.get_logger("xds.app")
-        self._findings = FindingsLog(self._log)
+        self._findings = FindingsLog(self._log, passing=passing)
         self._loop = asyncio.get_running_loop()
         self._dirty: dict[ObjectRef, None] = {}
         self._tables: dict[str, PortTable] = {}

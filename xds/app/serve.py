@@ -102,9 +102,12 @@ async def _admin(control_plane: ControlPlane, settings: ServeSettings) -> AsyncI
         port = await admin.start(address)
     except AddressError as error:
         raise UserError(f"{error}: give --admin-address another one, or {OFF}") from None
+    following = asyncio.create_task(tls.follow(), name="admin TLS files") if tls else None
     try:
         yield f"{address.rpartition(':')[0]}:{port}"
     finally:
+        if following is not None:
+            following.cancel()
         await admin.stop()
 
 

@@ -25,52 +25,48 @@ LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
 class ServeSettings:
     """Everything that ``kubelb-xds serve`` may be told.
 
-    The objects come from ``manifests``, or with ``kubernetes`` from the management cluster's API. That is found by
-    ``kubeconfig`` and ``context`` where they are given, else as a pod or as kubectl finds it; of its namespaces those named
-    ``namespaces`` count, or those whose labels match ``namespace_selector``, or all. With ``read_only`` nothing is written there.
-    ``listener_ports``: where Envoy listens: on the ports that the status records, or on those of the spec; where it
-    is None the former unless ``read_only``. ``services``: whether each LoadBalancer of type LoadBalancer gets a
-    Service before Envoy. ``patience``: seconds after which the condition Programmed says that no Envoy answers. ``own_namespace``
-    and ``replica`` say where the program runs and which of its replicas this is; found out where they are None.
-
-    ``tls_cert``, ``tls_key`` and ``tls_client_ca`` are the files of mutual TLS on the xDS listener; without them it is
-    plaintext. ``trust_domain`` and ``tenants_domain`` say which names in a client's
-    certificate are tenants, as ``xds.server``'s ``CertificateTenants`` takes them. ``ops_address``: where `/healthz`,
-    `/readyz` and `/metrics` are; ``OFF`` for nowhere. ``admin_address``: where gRPC health and
-    reflection are, or ``OFF``; off loopback over mutual TLS with the same certificate, for clients of the authorities in ``admin_client_ca``.
-    ``verify_without_ca``: what policy Verify without a ``caSecretRef`` yields: plain TCP as the reference documents, or a
-    cluster that fails closed. ``eds``: where Envoy asks for endpoints: on the aggregated stream, or on a stream of its own
-    for each cluster, which then speaks ``eds_api``. ``listener_address``: what Envoy's listeners bind. ``linger``: seconds
-    for which a Secret or Addresses object that is still named outlives its removal. ``drain``: seconds that streams get to
-    end at SIGTERM. The rest is told by ``xds.server``'s ``ServerOptions`` and ``Limits``, times in seconds.
+    Times are in seconds. The last fields are those of ``xds.server``'s ``ServerOptions`` and ``Limits``.
     """
 
+    # Where the objects come from: folders, or the management cluster's API, found by kubeconfig and context where they are
+    # given, else as a pod or as kubectl finds it. Of its namespaces those count that are named or selected, or all.
     manifests: tuple[Path, ...] = ()
     kubernetes: bool = False
     kubeconfig: Path | None = None
     context: str | None = None
     namespaces: tuple[str, ...] = ()
     namespace_selector: str = ""
-    read_only: bool = True
+    # What is written back into the cluster: nothing at all if read_only. The rest of it is of no use then, but for
+    # listener_ports: where Envoy listens, on the ports that the status records or on those of the spec; None for the former
+    # in a cluster, and for the latter in folders.
+    read_only: bool = False
     listener_ports: ListenerPorts | None = None
     services: bool = True
     patience: float = 60.0
+    # Where the program runs and which of its replicas this is; found out where they are None.
     own_namespace: str | None = None
     replica: str | None = None
     xds_address: str = DEFAULT_XDS_ADDRESS
+    # The files of mutual TLS on the xDS listener, plaintext without them; and which names in a client's certificate are
+    # tenants, as ``xds.server``'s ``CertificateTenants`` takes them.
     tls_cert: Path | None = None
     tls_key: Path | None = None
     tls_client_ca: Path | None = None
     trust_domain: str = ""
     tenants_domain: str = DEFAULT_TENANTS_DOMAIN
+    # Where `/healthz`, `/readyz` and `/metrics` are. ``OFF`` is nowhere, here and for the next.
     ops_address: str = DEFAULT_OPS_ADDRESS
+    # Where gRPC health and reflection are; off loopback over mutual TLS with the same certificate, for clients of these authorities.
     admin_address: str = DEFAULT_ADMIN_ADDRESS
     admin_client_ca: Path | None = None
+    # What the objects become: what policy Verify without a CA yields, on which stream Envoys ask for endpoints and in which
+    # variant of the protocol if it is one of its own, what their listeners bind.
     verify_without_ca: VerifyWithoutCa = "plain"
     eds: Eds = "ads"
     eds_api: EdsApi = "delta"
     listener_address: str = "0.0.0.0"  # noqa: S104 — a load balancer's purpose
     ca_expiry_warning_days: int = 30
+    # How long a Secret or Addresses object that is still named outlives its removal, and streams SIGTERM.
     linger: float = 0.5
     drain: float = 2.0
     keepalive: float = 20.0

@@ -140,8 +140,10 @@ class Cluster:
 
     @property
     def described(self) -> Mapping[str, object]:
-        """The API server, and the namespaces where these are not all."""
+        """The API server, the namespaces where these are not all, and whether nothing is written."""
         fields: dict[str, object] = {"kubernetes": self._api.server}
+        if self._settings.read_only:
+            fields["read_only"] = True
         if self._settings.namespaces:
             fields["namespaces"] = list(self._settings.namespaces)
         if self._settings.namespace_selector:

@@ -27,7 +27,7 @@ from kube.controllers.statuses import Desired, Statuses
 from kube.coordination.events import Events
 from kube.coordination.lease import Election
 from kube.coordination.writer import Writer
-from kube.informer.informer import Informer
+from kube.informer.informer import Consumer, Informer
 from kube.informer.removals import Removals
 from kube.informer.status import InformerStatus
 from kube.informer.store import Store, Stored
@@ -320,16 +320,12 @@ def _speaks_of_service(lb: LoadBalancer) -> bool:
     return not reasons.isdisjoint({NAME_TAKEN, SERVICE_REFUSED})
 
 
-class _Hearing:
+class _Hearing(Consumer):
     """The reader of other replicas' reports, as the informer's consumer; ``then`` is called after each of them."""
 
     def __init__(self, reader: Reader, then: Callable[[], None]) -> None:
         self._reader = reader
         self._then = then
-        self.wants = reader.wants
-        self.may_lack = reader.may_lack
-        self.passed_by = reader.passed_by
-        self.listing = reader.listing
 
     def listed(self) -> None:
         """Hear that all reports are known."""

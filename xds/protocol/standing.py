@@ -94,17 +94,14 @@ class StreamRecord:
             return Standing.UNASKED
         resource = resources.get(name)
         held = state.confirmed(name)
-        if held is None if resource is None else is_content(held, resource):
+        owed = name in state.upserts or name in state.removals
+        sent = any(name in push.steps for push in state.in_flight.values())
+        # Who holds it and is on the way to something else, as when content goes and comes back, has not ACKed it.
+        if not owed and not sent and (held is None if resource is None else is_content(held, resource)):
             return Standing.ACKED
         if resource is not None and state.refuses(resource):
             return Standing.REFUSED
-        if name in state.upserts or name in state.removals:
-            return Standing.PENDING
-        return (
-            Standing.SENT
-            if any(name in push.steps for push in state.in_flight.values())
-            else Standing.PENDING
-        )
+        return Standing.SENT if sent and not owed else Standing.PENDING
 
     def resource_state(self, type_url: str, name: str, standing: Standing) -> ResourceState:
         """Return how its client stands to a resource, with the version that it holds."""

@@ -145,7 +145,10 @@ class TlsFiles:
             self._loaded = loaded
             self.reloads += 1
             self._log.info(
-                "TLS files reloaded", certificate=loaded.subject, expires=loaded.expires.isoformat()
+                "TLS files reloaded",
+                certificate=loaded.subject,
+                client_ca=str(self._client_ca),
+                expires=loaded.expires.isoformat(),
             )
             self._warn_of_end(loaded)
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from kube.objects.reasons import Reason
 from xds.translate import pem
 from xds.translate.certificates import (
     BundleNote,
@@ -34,7 +35,7 @@ _CERTIFICATES: Final = ("CERTIFICATE", "X509 CERTIFICATE", _TRUSTED)
 _REVOCATION_LIST: Final = "X509 CRL"
 _PRIVATE_KEY: Final = "PRIVATE KEY"
 """How the labels of all private keys end; where it stands in mere text, a damaged one may follow."""
-_ODDITIES: Final[dict[pem.OddityKind, tuple[str, str]]] = {
+_ODDITIES: Final[dict[pem.OddityKind, tuple[Reason, str]]] = {
     "joined": (
         "JoinedPEMBlocks",
         "a block begins on the line on which another ends; end every file with a newline before joining them",
@@ -197,7 +198,7 @@ def _oddity_notes(oddities: Iterable[pem.Oddity]) -> Iterator[BundleNote]:
 
 
 def _certificate_notes(certificate: CaCertificate) -> Iterator[BundleNote]:
-    reason = "NotACACertificate"
+    reason: Reason = "NotACACertificate"
     if certificate.unreadable is not None:
         reason = "UnreadableExtensions"
         text = (

@@ -14,6 +14,7 @@ from typing import Final, Literal
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 
+from kube.objects.reasons import Reason
 from xds.translate import der
 
 _MAX_NAME: Final = 128
@@ -36,10 +37,10 @@ class UnreadableError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class BundleNote:
-    """One thing to know about a bundle, at any time. `reason` is CamelCase."""
+    """One thing to know about a bundle, at any time."""
 
     level: Literal["error", "warning"]
-    reason: str
+    reason: Reason
     message: str
 
 

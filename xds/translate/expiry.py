@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from kube.objects.reasons import Reason
 from xds.translate.certificates import CaCertificate, CaRevocationList
 from xds.translate.der import Name
 from xds.translate.findings import CA_CERTIFICATE_EXPIRING, RESOLVED_REFS, Finding
@@ -135,9 +136,9 @@ def _at(moment: datetime) -> str:
     return moment.isoformat().replace("+00:00", "Z")
 
 
-def _warning(reason: str, message: str) -> Finding:
+def _warning(reason: Reason, message: str) -> Finding:
     return Finding("warning", RESOLVED_REFS, reason, message)
 
 
-def _expiring(reason: str, message: str) -> Finding:
+def _expiring(reason: Reason, message: str) -> Finding:
     return Finding("warning", CA_CERTIFICATE_EXPIRING, reason, message)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from kube.objects import Condition
+from kube.objects.reasons import Reason
 
 ACCEPTED: Final = "Accepted"
 """Condition: the LoadBalancer's own words make sense, and everything that they ask for is served."""
@@ -29,15 +30,14 @@ _MAX_MESSAGE: Final = 32768
 class Finding:
     """One thing that the owner of a LoadBalancer should know.
 
-    `condition` is the type of the condition that shows it, `reason` a CamelCase word that the condition
-    carries, `message` a text that names the object, the value and the remedy, and `path` the field of the
+    `condition` is the type of the condition that shows it, `reason` the word that the condition carries, `message` a text that names the object, the value and the remedy, and `path` the field of the
     LoadBalancer that it is about ("" when it is about the whole). An "error" costs traffic (something is
     refused, left out or fails closed); a "warning" does not, or not by what was found alone.
     """
 
     level: Literal["error", "warning"]
     condition: str
-    reason: str
+    reason: Reason
     message: str
     path: str = ""
 

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal, NamedTuple, Protocol, TypeAlias
 
 from kube.objects import Addresses, Secret
+from kube.objects.reasons import Reason
 from xds.snapshot import Resource
 from xds.translate.ca import CaBundle
 from xds.translate.findings import Finding
@@ -30,11 +31,10 @@ _QUOTED_CHARACTERS: Final = 80
 class PortRefusal(NamedTuple):
     """Why an endpoint port has no listener port.
 
-    `reason` is a CamelCase word, `message` names the value and the remedy, and `path` is the field that has
-    to change.
+    `message` names the value and the remedy, and `path` is the field that has to change.
     """
 
-    reason: str
+    reason: Reason
     message: str
     path: str
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from kube.objects import EndpointPort, LoadBalancer
 from kube.objects.pairing import described, pair
+from kube.objects.reasons import Reason
 from xds.snapshot import Resource
 from xds.translate.cluster import cluster
 from xds.translate.endpoints import NO_ENDPOINTS, Endpoints, assignment, endpoints_of
@@ -208,7 +209,7 @@ def _refused(refusal: PortRefusal) -> Finding:
     )
 
 
-def _warning(reason: str, message: str, *, path: str) -> Finding:
+def _warning(reason: Reason, message: str, *, path: str) -> Finding:
     return Finding(level="warning", condition=ACCEPTED, reason=reason, message=message, path=path)
 
 

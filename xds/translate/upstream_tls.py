@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from kube.objects import LoadBalancer, ObjectReference, Secret
+from kube.objects.reasons import Reason
 from xds.translate import transport_socket
 from xds.translate.ca import CaBundle, bundle_findings
 from xds.translate.findings import ACCEPTED, RESOLVED_REFS, Finding
@@ -157,6 +158,6 @@ def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _fail_closed(condition: str, reason: str, message: str, *, path: str, detail: str) -> UpstreamTls:
+def _fail_closed(condition: str, reason: Reason, message: str, *, path: str, detail: str) -> UpstreamTls:
     finding = Finding(level="error", condition=condition, reason=reason, message=message, path=path)
     return UpstreamTls("fail-closed", transport_socket.NOTHING_PASSES, detail, (finding,))

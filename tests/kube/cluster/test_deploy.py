@@ -1,12 +1,11 @@
 """What deploy/ holds: the real kubectl and API server take all of it, and the program's role allows what it uses and nothing else.
 
-That the program needs all of it is not shown here.
+That the program needs all of it, `test_least_privilege` shows.
 """
 
-import asyncio
 import shlex
 import shutil
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 import pytest
@@ -14,10 +13,13 @@ import yaml
 
 from kube.controllers.services import envoy_pods
 from tests.support import command
-from tests.support.kube_api import ApiServer, Identity
+from tests.support.kube_api import ApiServer
 from tests.support.kube_client import ApiClient, Object, RefusedError
+from tests.support.kubectl import WITHIN, Kubectl, kustomized, only
+from xds.admin import PATHS
 from xds.app.address import HostPort
-from xds.app.bootstrap import Bootstrap
+from xds.app.bootstrap import Bootstrap, ClientTls
+from xds.app.certgen.cluster import TENANT_SECRET
 from xds.app.demo.waiting import poll
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
@@ -25,9 +27,9 @@ TENANT = DEPLOY / "tenant"
 MIGRATION = DEPLOY.parent / "docs/migration.md"
 OWN = "kubelb-xds"
 """Namespace and ServiceAccount of the program."""
+CERTGEN = "kubelb-xds-certgen"
+"""What makes the certificates, with an account of its own."""
 PRIMARY = "tenant-primary"
-WITHIN = 30.0
-"""Seconds within which kubectl has done what it is told, on a machine that is busy."""
 LEDGER = "kubelb-xds-ports"
 
 
@@ -59,38 +61,8 @@ AT_HOME = (
     IN_A_TENANT
     | rights("leases", "get patch", "kubelb-xds")
     | rights("leases", "create")
-    | rights("configmaps", "list watch create patch delete")
+    | rights("configmaps", "list watch patch delete")
 )
-
-
-class Kubectl:
-    """The real kubectl, as the administrator of a server."""
-
-    def __init__(self, server: ApiServer, directory: Path) -> None:
-        self._command: list[str | Path] = [
-            *(server.programs / "kubectl", "--kubeconfig", server.kubeconfig(directory, name="admin")),
-            *("--cache-dir", directory / "cache"),
-        ]
-
-    async def run(self, *arguments: str | Path) -> str:
-        """Run it to its end, and return what it says."""
-        return await run(*self._command, *arguments)
-
-
-async def run(*command: str | Path) -> str:
-    """Run a program to its end, and return what it says."""
-    process = await asyncio.create_subprocess_exec(
-        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
-    async with asyncio.timeout(WITHIN):
-        stdout, stderr = await process.communicate()
-    assert process.returncode == 0, stderr.decode()
-    return stdout.decode()
-
-
-async def kustomized(programs: Path, folder: Path) -> list[Object]:
-    """Return what ``kubectl kustomize`` makes of a folder."""
-    return [*yaml.safe_load_all(await run(programs / "kubectl", "kustomize", folder))]
 
 
 async def test_every_object_is_accepted(own_api_server: ApiServer, tmp_path: Path) -> None:
@@ -122,7 +94,7 @@ async def test_the_role_is_exactly_what_is_used(own_api_server: ApiServer, tmp_p
     """After one ``kubectl apply -k`` the ServiceAccount may do this in a tenant's namespace, this in its own, and nothing else."""
     await Kubectl(own_api_server, tmp_path).run("apply", "-k", DEPLOY)
     tenant = await own_api_server.namespace()
-    async with own_api_server.client(await service_account(own_api_server)) as program:
+    async with own_api_server.client(await own_api_server.service_account(OWN, OWN)) as program:
         await poll(
             lambda: allowed(program, tenant),
             lambda found: found == IN_A_TENANT,
@@ -165,15 +137,58 @@ async def test_the_tenant_fits_the_program(kube_programs: Path) -> None:
     services = [thing for thing in base if thing["kind"] == "Service"]
     service = next(thing["metadata"] for thing in services if thing["metadata"]["name"] == OWN)
     address = HostPort(f"{service['name']}.{service['namespace']}.svc", 18000)
-    printed = Bootstrap(tenant=PRIMARY, xds_address=address, node_id=f"{PRIMARY}-envoy").yaml()
-    assert bootstrap == printed
+    tls = ClientTls(tls_dir=PurePosixPath("/etc/envoy-tls"), config_dir=PurePosixPath("/etc/envoy"))
+    printed = Bootstrap(tenant=PRIMARY, xds_address=address, node_id=f"{PRIMARY}-envoy", tls=tls)
+    assert only(tenant, "ConfigMap")["data"] == printed.files()
     pods = only(tenant, "Deployment")["spec"]["template"]
     assert envoy_pods(PRIMARY).items() <= pods["metadata"]["labels"].items()
-    volume = pods["spec"]["volumes"][0]["configMap"]["name"]
-    assert volume == only(tenant, "ConfigMap")["metadata"]["name"]
+    volumes = {volume["name"]: volume for volume in pods["spec"]["volumes"]}
+    assert volumes["tls"]["secret"]["secretName"] == TENANT_SECRET
+    mounts = {mount["name"]: mount["mountPath"] for mount in pods["spec"]["containers"][0]["volumeMounts"]}
+    assert mounts == {"bootstrap": "/etc/envoy", "tls": "/etc/envoy-tls"}
+    assert volumes["bootstrap"]["configMap"]["name"] == only(tenant, "ConfigMap")["metadata"]["name"]
     probe = pods["spec"]["containers"][0]["readinessProbe"]["exec"]["command"]
     admin = yaml.safe_load(bootstrap)["admin"]["address"]["socket_address"]
     assert f"/dev/tcp/{admin['address']}/{admin['port_value']}" in shlex.split(probe[-1])[1]
+
+
+@pytest.mark.parametrize("folder", [DEPLOY, TENANT], ids=["base", "tenant"])
+async def test_pods_outlive_a_node_and_can_write_nothing(kube_programs: Path, folder: Path) -> None:
+    """There are two, on different nodes, one always stays; each is probed, has its resources, no root, and a file system to read."""
+    things = await kustomized(kube_programs, folder)
+    spec = only(things, "Deployment")["spec"]
+    pod, labels = spec["template"]["spec"], spec["template"]["metadata"]["labels"]
+    assert spec["replicas"] == 2
+    assert spec["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
+    budget = only(things, "PodDisruptionBudget")["spec"]
+    assert (budget["minAvailable"], budget["unhealthyPodEvictionPolicy"]) == (1, "AlwaysAllow")
+    assert budget["selector"]["matchLabels"].items() <= labels.items()
+    spread = {each["topologyKey"]: each["labelSelector"] for each in pod["topologySpreadConstraints"]}
+    assert spread["kubernetes.io/hostname"]["matchLabels"].items() <= labels.items()
+    assert pod["securityContext"]["runAsNonRoot"]
+    (container,) = pod["containers"]
+    assert container["securityContext"]["readOnlyRootFilesystem"]
+    assert container["readinessProbe"]
+    assert container["resources"]["requests"].keys() == {"cpu", "memory"}
+    assert "memory" in container["resources"]["limits"]
+
+
+async def test_probes_and_services_meet_the_program(kube_programs: Path) -> None:
+    """Probes ask for pages that there are, on a port that the pod has; both Services select the pods, and lead to ports of theirs."""
+    things = await kustomized(kube_programs, DEPLOY)
+    template = only(things, "Deployment")["spec"]["template"]
+    (container,) = template["spec"]["containers"]
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    env = {entry["name"]: entry.get("value") for entry in container["env"]}
+    assert env["KUBELB_XDS_ADDRESS"] == f"[::]:{ports['xds']}"
+    assert env["KUBELB_XDS_OPS_ADDRESS"] == f"[::]:{ports['ops']}"
+    for probe, page in (("readinessProbe", "/readyz"), ("livenessProbe", "/healthz")):
+        assert container[probe]["httpGet"] == {"path": page, "port": "ops"}
+        assert page in PATHS
+    services = [thing["spec"] for thing in things if thing["kind"] == "Service"]
+    assert {port["targetPort"] for service in services for port in service["ports"]} == ports.keys()
+    for service in services:
+        assert service["selector"].items() <= template["metadata"]["labels"].items()
 
 
 async def test_the_trial_of_the_migration_can_write_nothing(kube_programs: Path, tmp_path: Path) -> None:
@@ -185,10 +200,11 @@ async def test_the_trial_of_the_migration_can_write_nothing(kube_programs: Path,
     overlay = text.partition("```yaml\n")[2].partition("```")[0]
     trial.joinpath("kustomization.yaml").write_text(overlay, encoding="utf-8")
     things = await kustomized(kube_programs, trial)
-    kinds = {thing["kind"] for thing in things}
+    own = [thing for thing in things if thing["metadata"]["name"] != CERTGEN]
+    kinds = {thing["kind"] for thing in own}
     assert not kinds & {"CustomResourceDefinition", "Role", "RoleBinding"}
     assert "ClusterRoleBinding" in kinds
-    verbs = {verb for rule in only(things, "ClusterRole")["rules"] for verb in rule["verbs"]}
+    verbs = {verb for rule in only(own, "ClusterRole")["rules"] for verb in rule["verbs"]}
     assert verbs == {"list", "watch"}
     (container,) = only(things, "Deployment")["spec"]["template"]["spec"]["containers"]
     env = {entry["name"]: entry.get("value") or "" for entry in container["env"]}
@@ -196,7 +212,7 @@ async def test_the_trial_of_the_migration_can_write_nothing(kube_programs: Path,
     # What the program makes of it, arguments included: what it is told there would win.
     done = command.run(*container["args"], code=command.SETTINGS, **env)
     assert f"namespaces=('{PRIMARY}',)" in done.stdout, done.stderr
-    assert "read_only=True, listener_ports='recorded'" in done.stdout
+    assert "read_only=True, listener_ports=None" in done.stdout
 
 
 async def test_what_is_deployed_writes(kube_programs: Path) -> None:
@@ -207,24 +223,6 @@ async def test_what_is_deployed_writes(kube_programs: Path) -> None:
     env = {entry["name"]: entry.get("value") or "" for entry in container["env"]}
     done = command.run(*container["args"], code=command.SETTINGS, **env)
     assert "read_only=False, listener_ports=None" in done.stdout, done.stderr
-
-
-def only(things: list[Object], kind: str) -> Object:
-    """Return the one object of a kind."""
-    (thing,) = (thing for thing in things if thing["kind"] == kind)
-    return thing
-
-
-async def service_account(server: ApiServer) -> Identity:
-    """Return the program's own identity, with a token of its own."""
-    review: dict[str, Any] = {
-        "apiVersion": "authentication.k8s.io/v1",
-        "kind": "TokenRequest",
-        "spec": {},
-    }
-    async with server.client() as admin:
-        answer = await admin.request("POST", f"/api/v1/namespaces/{OWN}/serviceaccounts/{OWN}/token", review)
-    return Identity(f"system:serviceaccount:{OWN}:{OWN}", "", answer["status"]["token"])
 
 
 async def allowed(client: ApiClient, namespace: str) -> set[Right]:

@@ -10,7 +10,6 @@ from pathlib import Path
 from structlog.testing import capture_logs
 
 from tests.kube.cluster.following import (
-    BOUND,
     QUICK,
     Following,
     addresses,
@@ -19,9 +18,10 @@ from tests.kube.cluster.following import (
     ref_of,
     secret,
 )
+from tests.kube.cluster.through import watched_again
 from tests.kube.cluster.waits import told
 from tests.support.fault_proxy import FaultProxy
-from tests.support.faults import When, watches
+from tests.support.faults import watches
 from tests.support.kube_api import ApiServer
 from tests.support.kube_client import ApiClient, Object
 
@@ -41,14 +41,6 @@ async def _unseen(proxy: FaultProxy, restart: Awaitable[None]) -> None:
     proxy.refuse()
     await restart
     await proxy.accept()
-
-
-async def _watched_again(proxy: FaultProxy, matches: When, seen: int) -> None:
-    """Wait until a watch has opened after so many requests: its list is complete then."""
-    await proxy.saw(
-        lambda request: request in proxy.requests[seen:] and matches(request) and request.status == 200,
-        within=BOUND,
-    )
 
 
 async def _sees_it_empty(follower: Following) -> None:
@@ -112,8 +104,8 @@ async def test_a_cluster_that_is_restored_in_time_loses_nothing(
             held = proxy.hang(lambda request: "secrets" in request.path)
             seen = len(proxy.requests)
             await _unseen(proxy, own_api_server.restore(snapshot))
-            await _watched_again(proxy, watches("loadbalancers"), seen)
-            await _watched_again(proxy, watches("addresses"), seen)
+            await watched_again(proxy, watches("loadbalancers"), seen)
+            await watched_again(proxy, watches("addresses"), seen)
             held.heal()
             await admin.apply(secret(tenant, content="two"))
             await admin.apply(loadbalancer(tenant, ca="ca", port=20002))

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.kube.cluster.following import Following, addresses, following, loadbalancer, ref_of, secret
+from tests.kube.cluster.through import watched_again
 from tests.kube.cluster.waits import all_well, told, watching
 from tests.support.fault_proxy import FaultProxy
 from tests.support.faults import lists, watches
@@ -19,14 +20,18 @@ _READ_SECRETS = _READ | {"apiGroups": [""], "resources": ["secrets"]}
 async def _delete_unseen(
     proxy: FaultProxy, admin: ApiClient, *documents: Object, plural: str = "loadbalancers"
 ) -> None:
-    """Delete objects while nothing comes from their watch, and have the next watch answered with 410."""
+    """Delete objects while nothing comes from their watch, answer the next watch with 410, and wait until there is one that stays.
+
+    Its list was complete then. A list alone may be an earlier one: the breaks can make a reflector list of its own accord.
+    """
     silence = proxy.silence(watches(plural))
     for document in documents:
         await admin.delete(document)
     proxy.answer(410, when=watches(plural), times=1)
     proxy.cut_all()
-    await proxy.saw(lambda request: watches(plural)(request) and request.status == 410)
+    refused = await proxy.saw(lambda request: watches(plural)(request) and request.status == 410)
     silence.heal()
+    await watched_again(proxy, watches(plural), proxy.requests.index(refused))
 
 
 async def test_a_list_after_410_finds_what_the_watch_missed(
@@ -78,7 +83,6 @@ async def test_they_stay_while_another_list_fails(
         fault_proxy.cut_all()
         await _fails(follower, failure)
         await _delete_unseen(fault_proxy, admin, goes)
-        await told(follower, lambda: follower.status("LoadBalancer").lists > 1, "another list")
         await admin.delete(seen)
         await follower.lacks(ref_of(seen))
         await _fails(follower, failure, times=2)
@@ -93,25 +97,3 @@ async def test_they_stay_while_another_list_fails(
 async def _fails(follower: Following, failure: str, *, times: int = 1) -> None:
     count = follower.status("Secret").failures.get(failure, 0) + times
     await told(follower, lambda: follower.status("Secret").failures.get(failure, 0) >= count, failure)
-
-
-async def test_the_end_of_the_program_removes_nothing(
-    api_server: ApiServer, admin: ApiClient, namespace: str, tmp_path: Path, fault_proxy: FaultProxy
-) -> None:
-    """What stays because another list fails stays when the source is cancelled, too."""
-    goes = [loadbalancer(namespace), addresses(namespace)]
-    for document in goes:
-        await admin.apply(document)
-    async with following(api_server.kubeconfig(tmp_path, server=fault_proxy.url), namespace) as follower:
-        await watching(follower)
-        fault_proxy.answer(500, when=lists("secrets"))
-        fault_proxy.cut_all()
-        await _fails(follower, "http_500")
-        await _delete_unseen(fault_proxy, admin, goes[0])
-        await _delete_unseen(fault_proxy, admin, goes[1], plural="addresses")
-        await told(
-            follower,
-            lambda: all(follower.status(kind).lists > 1 for kind in ("LoadBalancer", "Addresses")),
-            "another list of both",
-        )
-    assert all(map(follower.is_stored, goes))

@@ -70,6 +70,14 @@ async def watching(proxy: FaultProxy, when: When = lambda _: True, *, count: int
     return await proxy.saw(lambda each: each.is_watch and each.status == 200 and when(each), count=count)
 
 
+async def watched_again(proxy: FaultProxy, when: When, seen: int) -> Request:
+    """Wait until a watch has opened after so many requests, and return it: its list was complete then."""
+    return await proxy.saw(
+        lambda each: each in proxy.requests[seen:] and when(each) and each.is_watch and each.status == 200,
+        within=BOUND,
+    )
+
+
 async def says(
     follower: Following, kind: str, holds: Callable[[InformerStatus], object], *, what: str
 ) -> InformerStatus:

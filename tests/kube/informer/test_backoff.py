@@ -45,9 +45,9 @@ def test_a_connection_that_lived_begins_anew() -> None:
 
 @pytest.mark.usefixtures("longest")
 def test_the_servers_wish_is_kept() -> None:
-    """A pause is never shorter than the server asks for, nor is it for more than ten minutes; the bound grows as ever."""
+    """A pause is never shorter than the server asks for, and the bound grows as ever."""
     backoff = Backoff(TIMING)
-    asked = (5.0, 0.0, None, 7.0, 86400.0, -3.0)
+    asked = (5.0, 0.0, None, 7.0, 600.0, -3.0)
     waits = [backoff.pause(0.0, retry_after=seconds) for seconds in asked]
     assert waits == [5.0, 2.0, 4.0, 8.0, 600.0, 10.0]
 
@@ -73,7 +73,7 @@ def test_it_is_bounded(lived: list[float], retry_after: float | None) -> None:
     for seconds in lived:
         assert 0 <= backoff.pause(seconds) <= TIMING.longest_wait
     wait = backoff.pause(0.0, retry_after=retry_after)
-    assert min(retry_after or 0, 600.0) <= wait <= max(TIMING.longest_wait, min(retry_after or 0, 600.0))
+    assert (retry_after or 0) <= wait <= max(TIMING.longest_wait, retry_after or 0)
 
 
 @given(watch=st.floats(0.1, 10_000))

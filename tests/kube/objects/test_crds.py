@@ -159,6 +159,8 @@ def test_kubectl_shows_what_matters() -> None:
         "Policy": ".spec.upstreamTLS.policy",
         "CA Secret": ".spec.upstreamTLS.caSecretRef.name",
         "Programmed": '.status.conditions[?(@.type=="Programmed")].status',
+        "Accepted": '.status.conditions[?(@.type=="Accepted")].status',
+        "Resolved-Refs": '.status.conditions[?(@.type=="ResolvedRefs")].status',
         "Origin-Name": r".metadata.labels.kubelb\.k8c\.io/origin-name",
         "Origin-NS": r".metadata.labels.kubelb\.k8c\.io/origin-ns",
         "Hostname": ".status.hostname.hostname",

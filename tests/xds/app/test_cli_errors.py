@@ -28,6 +28,14 @@ MISTAKES = {
         ("serve", "--manifests", "d", "--namespace-selector", "a=b"),
         "'--namespace-selector': it goes with --kubernetes",
     ),
+    "nothing to write into folders": (
+        ("serve", "--manifests", "d", "--read-only"),
+        "'--read-only': it goes with --kubernetes",
+    ),
+    "ports of the spec for one who allocates": (
+        ("serve", "--kubernetes", "--listener-ports", "spec"),
+        "'--listener-ports': spec goes with --read-only",
+    ),
     "namespaces twice over": (
         ("serve", "--kubernetes", "--namespace", "n", "--namespace-selector", "a=b"),
         "'--namespace' / '--namespace-selector': give one of them",

@@ -7,6 +7,7 @@ from pathlib import Path
 import aiohttp
 import grpc
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tests.support import pki
 from tests.support.command import ROOT, run, serving
@@ -79,3 +80,21 @@ def test_files_that_are_wrong_are_one_line(volume: Volume) -> None:
     assert done.stderr == (
         f"kubelb-xds: {volume.key}: No such file or directory: put the file there, readable for this process\n"
     )
+
+
+async def test_the_admin_listener_has_an_authority_of_its_own(volume: Volume, tmp_path: Path) -> None:
+    """Off loopback it answers who runs the control plane, over the same certificate, and takes up another authority."""
+    admins, later = pki.ca("admins"), pki.ca("later")
+    bundle = tmp_path / "admins.pem"
+    bundle.write_bytes(admins.pem)
+    off_loopback = ["--admin-address", "0.0.0.0:0", "--admin-client-ca", str(bundle)]
+    async with serving([*options(volume), *off_loopback]) as server:
+        port = (await server.logged("serving admin"))["address"].rpartition(":")[2]
+        bundle.write_bytes(later.pem)
+        assert (await server.logged("TLS files reloaded"))["client_ca"] == str(bundle)
+        shown = credentials(CA, later.issue("somebody"))
+        async with grpc.aio.secure_channel(f"127.0.0.1:{port}", shown) as channel:
+            answer = await health_pb2_grpc.HealthStub(channel).Check(
+                health_pb2.HealthCheckRequest(), timeout=10
+            )
+        assert answer.status == health_pb2.HealthCheckResponse.SERVING

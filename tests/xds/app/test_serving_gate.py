@@ -30,7 +30,7 @@ def observer() -> RecordingObserver:
 @pytest.fixture
 async def control_plane(observer: RecordingObserver) -> AsyncIterator[ControlPlane]:
     """Yield a control plane over a source that has not synced; it is not started, and stopped after the test."""
-    settings = ServeSettings(kubernetes=True, xds_address="127.0.0.1:0", drain=0.0)
+    settings = ServeSettings(kubernetes=True, listener_ports="spec", xds_address="127.0.0.1:0", drain=0.0)
     control_plane = ControlPlane(settings, observer=observer, source_of=FakeSource)
     yield control_plane
     await control_plane.stop()
@@ -148,7 +148,7 @@ async def test_a_source_that_breaks_ends_it(control_plane: ControlPlane, source:
 
 async def test_who_comes_early_is_no_surprise() -> None:
     """Before everything is known no stream is warned about for having nothing; afterwards one of an unknown tenant is."""
-    settings = ServeSettings(kubernetes=True, xds_address="127.0.0.1:0", drain=0.0)
+    settings = ServeSettings(kubernetes=True, listener_ports="spec", xds_address="127.0.0.1:0", drain=0.0)
     with capture_logs() as lines:
         control_plane = ControlPlane(settings, source_of=FakeSource)
         port = await control_plane.start()

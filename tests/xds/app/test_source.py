@@ -13,8 +13,6 @@ from xds.app.errors import UserError
 from xds.app.settings import ServeSettings
 from xds.app.source import Cluster, Folders, source_of
 
-# Prints the settings that the command line makes.
-
 LOADED = """
 import asyncio, sys
 from pathlib import Path
@@ -65,13 +63,19 @@ async def test_a_cluster(store: Store) -> None:
 
 
 async def test_a_cluster_is_told_with_its_address(store: Store, tmp_path: Path) -> None:
-    """Once it is open, its log line has the API server and the selector; nothing is asked of the server for that."""
+    """Once it is open, its log line has the API server, the selector and that it only reads; the server is not asked for that."""
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.write_text(KUBECONFIG, encoding="utf-8")
-    settings = ServeSettings(kubernetes=True, kubeconfig=kubeconfig, namespace_selector="team=edge")
+    settings = ServeSettings(
+        kubernetes=True, kubeconfig=kubeconfig, namespace_selector="team=edge", read_only=True
+    )
     source = source_of(settings, store)
     await source.open()
-    assert source.described == {"kubernetes": "https://127.0.0.1:1", "namespace_selector": "team=edge"}
+    assert source.described == {
+        "kubernetes": "https://127.0.0.1:1",
+        "read_only": True,
+        "namespace_selector": "team=edge",
+    }
     await source.close()
 
 

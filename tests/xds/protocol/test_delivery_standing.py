@@ -62,6 +62,22 @@ def test_newer_content_is_sent_while_the_older_is_held(delta: bool) -> None:
     assert envoy.acked(CLUSTER) == {"a": plain("a", 2).version}
 
 
+def test_content_that_comes_back_is_not_acked_by_who_held_it_before(delta: bool) -> None:
+    """Who holds it, and was sent something else that it has not answered, has it only once it has answered that and this again."""
+    fleet = Fleet(plain("a"))
+    client = fleet.connect(delta=delta)
+    client.settled(CLUSTER)
+    ((response,),) = fleet.change(plain("a", 2))
+    (left,) = fleet.change(plain("a"))
+    left = [response, *left]
+    envoy = only_envoy(fleet)
+    assert envoy.acked(CLUSTER) == {"a": plain("a").version}
+    while left:
+        assert envoy.standing(CLUSTER, "a") in {Standing.SENT, Standing.PENDING}
+        left += client.ack(left.pop(0))
+    assert envoy.standing(CLUSTER, "a") == Standing.ACKED
+
+
 def test_a_removal_is_on_its_way_until_it_is_acked(delta: bool) -> None:
     """A resource that is gone is held by an Envoy that has not ACKed its removal."""
     fleet = Fleet(plain("a"), plain("b"))

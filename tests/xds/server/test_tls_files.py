@@ -66,6 +66,7 @@ async def test_a_swapped_symlink_is_taken(volume: Volume, monkeypatch: pytest.Mo
         "event": "TLS files reloaded",
         "log_level": "info",
         "certificate": "CN=renewed",
+        "client_ca": str(volume.client_ca),
         "expires": "2031-01-01T00:00:00+00:00",
     }
     assert files.expires == datetime(2031, 1, 1, tzinfo=UTC)

@@ -68,7 +68,7 @@ def test_equal_messages_are_said_once() -> None:
 
 def test_a_message_fits_into_a_status() -> None:
     """It is cut at what the API server takes: 32,768 characters."""
-    many = [Finding("warning", RESOLVED_REFS, "X", f"{number:0100}") for number in range(1000)]
+    many = [Finding("warning", RESOLVED_REFS, "CRLExpired", f"{number:0100}") for number in range(1000)]
     _, resolved = conditions(many, 1)
     assert len(resolved.message) == 32768
     assert resolved.message.endswith("…")

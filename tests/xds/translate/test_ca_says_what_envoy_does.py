@@ -163,7 +163,7 @@ async def test_envoy_refuses_what_is_said_that_it_refuses(tmp_path: Path) -> Non
 def test_what_envoy_refuses_is_said(case: Case) -> None:
     """A finding tells of it beforehand, in Envoy's own words, wherever the bundle alone is the reason."""
     findings, _ = bundle_findings(parse_bundle(case.trusted), datetime.now(UTC), timedelta(days=30))
-    reasons = {finding.reason for finding in findings}
+    reasons: set[str] = {finding.reason for finding in findings}
     assert case.finding in (reasons or {""})
     if case.finding not in ("", "NotACACertificate") and case.refused:
         assert any(f"({case.refused})" in finding.message for finding in findings)

@@ -30,7 +30,7 @@ def test_three_resources_of_one_name() -> None:
 
 def test_refused_port_emits_nothing() -> None:
     """A port without a listener port has no cluster, assignment or listener, and the refusal is a finding."""
-    refusal = PortRefusal("NoPortLeft", "the range is used up; make it wider", "spec.ports[0]")
+    refusal = PortRefusal("PortConflict", "the range is used up; make it wider", "spec.ports[0]")
 
     translation = translate(
         load_balancer(group("a:1", "b:2"), ports=["a:80", "b:81"]),
@@ -41,7 +41,7 @@ def test_refused_port_emits_nothing() -> None:
     )
 
     assert {resource.name for resource in translation.resources} == {"tenant-a-web-ep-0-port-2-TCP"}
-    finding = found(translation, "NoPortLeft")
+    finding = found(translation, "PortConflict")
     assert (finding.level, finding.condition) == ("error", "Accepted")
     assert (finding.message, finding.path) == (refusal.message, refusal.path)
     refused, served = translation.ports

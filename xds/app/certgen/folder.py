@@ -27,7 +27,7 @@ class Folder:
         """Return where an entry is."""
         return str(self._path / entry)
 
-    def read(self, entry: str) -> Contents | None:
+    async def read(self, entry: str) -> Contents | None:
         """Return what an entry holds, None where there is nothing of it. Raises ``UserError``."""
         found: dict[str, bytes] = {}
         try:
@@ -38,7 +38,7 @@ class Folder:
             raise _unusable(error) from None
         return found or None
 
-    def write(self, entry: str, contents: Contents) -> None:
+    async def write(self, entry: str, contents: Contents) -> None:
         """Write an entry: certificates for everybody to read, keys for their owner. Raises ``UserError``."""
         folder = self._path / entry
         try:

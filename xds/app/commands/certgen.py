@@ -1,13 +1,18 @@
 """`kubelb-xds certgen`."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from xds.app.address import server_name
 from xds.app.bootstrap import tenant_name
 from xds.app.commands.options import parser
+from xds.app.errors import UserError
+
+if TYPE_CHECKING:
+    from xds.app.certgen import Wanted
 
 DEFAULT_DIRECTORY: Final = Path("certs")
 DEFAULT_SERVER_NAMES: Final = ("localhost", "127.0.0.1", "::1")
@@ -47,6 +52,51 @@ def certgen(
             " certificate that names them all.",
         ),
     ] = None,
+    kubernetes: Annotated[
+        bool,
+        typer.Option(
+            "--kubernetes",
+            envvar="KUBELB_XDS_CERTGEN_KUBERNETES",
+            help="Keep them in Secrets instead of a folder: kubelb-xds-ca and kubelb-xds-server in its own namespace,"
+            " kubelb-envoy-tls in each tenant's.",
+        ),
+    ] = False,
+    kubeconfig: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            envvar="KUBELB_XDS_KUBECONFIG",
+            help="The kubeconfig of the management cluster.",
+            show_default="in a pod its service account, else $KUBECONFIG or ~/.kube/config",
+        ),
+    ] = None,
+    context: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            envvar="KUBELB_XDS_CONTEXT",
+            help="Which context of the kubeconfig.",
+            show_default="its current-context",
+        ),
+    ] = None,
+    own_namespace: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            envvar=["KUBELB_XDS_OWN_NAMESPACE", "POD_NAMESPACE"],
+            help="The namespace of the control plane.",
+            show_default="default",
+        ),
+    ] = None,
+    namespace_selector: Annotated[
+        str,
+        typer.Option(
+            metavar="SELECTOR",
+            envvar="KUBELB_XDS_CERTGEN_NAMESPACE_SELECTOR",
+            help="Tenants are the namespaces whose labels match as well, such as kubelb.k8c.io/tenant=true.",
+            show_default="none",
+        ),
+    ] = "",
     trust_domain: Annotated[
         str,
         typer.Option(
@@ -85,7 +135,7 @@ def certgen(
             help="Make everything anew, and trust nothing that was issued before: after a key got lost.",
         ),
     ] = False,
-) -> None:
+) -> int:
     """Make the certificates of mutual TLS: an authority, the control plane's, and one for each tenant's Envoys.
 
     What is good stays as it is: a second run replaces what has a third of its life left, is incomplete or is to have other names, and nothing else. Servers
@@ -99,34 +149,79 @@ def certgen(
       kubelb-xds bootstrap --tenant tenant-primary --xds-address 127.0.0.1:18000 \\
         --tls-dir certs/tenants/tenant-primary --output envoy
       envoy --config-path envoy/envoy.yaml
+      kubelb-xds certgen --kubernetes --server-name kubelb-xds.kubelb-xds.svc --namespace-selector kubelb.k8c.io/tenant=true
     """  # noqa: D301 — typer does not rewrap what follows \b
-    import datetime as dt  # noqa: PLC0415 — --help is to stay light
+    import asyncio  # noqa: PLC0415 — --help is to stay light
+    import datetime as dt  # noqa: PLC0415
 
-    from xds.app.certgen import CA, SERVER, Certificates, Made, Wanted, tenant_entry  # noqa: PLC0415
-    from xds.app.certgen.folder import Folder  # noqa: PLC0415
+    from xds.app.certgen import Wanted  # noqa: PLC0415
 
+    _check_store(
+        kubernetes=kubernetes,
+        needing={
+            "--kubeconfig": kubeconfig is not None,
+            "--context": context is not None,
+            "--namespace-selector": bool(namespace_selector),
+        },
+        tenants=tenants or [],
+    )
     wanted = Wanted(
         server_names=tuple(dict.fromkeys(server_names or DEFAULT_SERVER_NAMES)),
         trust_domain=trust_domain,
         lifetime=dt.timedelta(days=days),
         ca_lifetime=dt.timedelta(days=ca_days),
     )
-    store = Folder(directory)
-
-    def keep(entry: str, made: Made) -> None:
-        """Write it where it is new, and say what became of it."""
-        if made.why:
-            store.write(entry, made.contents)
-        typer.echo(
-            f"{'wrote' if made.why else 'kept '}  {store.described(entry)}  until {made.expires:%Y-%m-%d}"
-            + (f": {made.why}" if made.why else "")
+    chosen = [each.split(",") for each in dict.fromkeys(tenants or ())]
+    how = {"force": force, "rotate": rotate_ca}
+    wrong = asyncio.run(
+        _in_cluster(
+            wanted, chosen, how, (kubeconfig, context, own_namespace or "default", namespace_selector)
         )
+        if kubernetes
+        else _in_folder(wanted, chosen, how, directory)
+    )
+    for error in wrong:
+        typer.echo(f"kubelb-xds: {error}", err=True)
+    return 1 if wrong else 0
 
-    now = dt.datetime.now(dt.UTC)
-    certificates = Certificates(wanted, store.read(CA), now=now, force=force, rotate=rotate_ca)
-    keep(CA, certificates.ca)
-    keep(SERVER, certificates.server(store.read(SERVER)))
-    for each in dict.fromkeys(tenants or ()):
-        names = each.split(",")
-        entry = tenant_entry(names)
-        keep(entry, certificates.tenant(names, store.read(entry)))
+
+async def _in_folder(
+    wanted: "Wanted", tenants: list[list[str]], how: Mapping[str, bool], directory: Path
+) -> list[UserError]:
+    from xds.app.certgen.folder import Folder  # noqa: PLC0415 — as above
+    from xds.app.certgen.run import run  # noqa: PLC0415
+
+    return await run(Folder(directory), wanted, tenants, **how, say=typer.echo)
+
+
+async def _in_cluster(
+    wanted: "Wanted",
+    tenants: list[list[str]],
+    how: Mapping[str, bool],
+    where: tuple[Path | None, str | None, str, str],
+) -> list[UserError]:
+    from kube.client import Access, AccessError, KubeApi  # noqa: PLC0415 — as above
+    from xds.app.certgen.cluster import Secrets, tenants_of  # noqa: PLC0415
+    from xds.app.certgen.run import run  # noqa: PLC0415
+
+    kubeconfig, context, namespace, selector = where
+    try:
+        async with KubeApi(Access(kubeconfig=kubeconfig, context=context)) as api:
+            if selector:
+                tenants += [[name] for name in await tenants_of(api, selector) if [name] not in tenants]
+            return await run(Secrets(api, namespace), wanted, tenants, **how, say=typer.echo)
+    except AccessError as error:
+        raise UserError(str(error)) from None
+
+
+def _check_store(*, kubernetes: bool, needing: Mapping[str, bool], tenants: list[str]) -> None:
+    """Raise BadParameter for options that do not go together."""
+    for option, given in needing.items():
+        if given and not kubernetes:
+            raise typer.BadParameter("it goes with --kubernetes, and not with a folder", param_hint=[option])
+    several = [each for each in tenants if "," in each]
+    if kubernetes and several:
+        raise typer.BadParameter(
+            f"{several[0]}: in a cluster each tenant has its Secret in its own namespace; give them one by one",
+            param_hint=["--tenant"],
+        )

@@ -85,25 +85,26 @@ def serve(
     read_only: Annotated[
         bool,
         typer.Option(
-            "--read-only/--write",
+            "--read-only",
             envvar="KUBELB_XDS_READ_ONLY",
-            help="Write nothing into the cluster, or listener ports, conditions, Services and Events. Writing is new: it works,"
-            " and not all of its tests are written yet.",
+            help="Write nothing at all into the cluster: no listener port, condition, Service, Event or lease. For a trial beside"
+            " KubeLB's own manager, which keeps them.",
         ),
     ] = DEFAULTS.read_only,
     listener_ports: Annotated[
         settings.ListenerPorts | None,
         typer.Option(
             envvar="KUBELB_XDS_LISTENER_PORTS",
-            help="On which ports Envoys listen: those recorded in status.service.ports, or those of spec.ports.",
-            show_default="recorded with --write, else spec",
+            help="On which ports Envoys listen: those recorded in status.service.ports, or those of spec.ports, which is for folders"
+            " and for --read-only where nobody records any.",
+            show_default="recorded with --kubernetes, spec with --manifests",
         ),
     ] = DEFAULTS.listener_ports,
     services: Annotated[
         bool,
         typer.Option(
             envvar="KUBELB_XDS_SERVICES",
-            help="With --write: whether each LoadBalancer of type LoadBalancer gets a Service before the tenant's Envoys.",
+            help="With --kubernetes: whether each LoadBalancer of type LoadBalancer gets a Service before the tenant's Envoys.",
         ),
     ] = DEFAULTS.services,
     patience: Annotated[
@@ -277,13 +278,15 @@ def serve(
     """Serve LoadBalancers to Envoys over xDS.
 
     They come from folders of manifests (.yaml, .yml and .json files) or from the management cluster's API, and every change there is followed. An Envoy gets
-    the LoadBalancers of the namespace that its node.cluster names, and nothing before everything was read once. SIGTERM and Ctrl-C end the streams in good
-    order; Envoys keep what they have.
+    the LoadBalancers of the namespace that its node.cluster names, and nothing before everything was read once. Into the cluster one of the replicas, the one
+    that leads, writes listener ports, conditions, Services for Envoys and Events, unless --read-only says that nothing is to be written. SIGTERM and Ctrl-C
+    end the streams in good order; Envoys keep what they have.
 
     \b
     Example:
       kubelb-xds serve --manifests examples/manifests --manifests secrets
       kubelb-xds serve --kubernetes --context management --namespace-selector team=edge
+      kubelb-xds serve --kubernetes --context management --read-only
       kubelb-xds serve --kubernetes --xds-address 0.0.0.0:18000 --tls-cert tls.crt --tls-key tls.key --tls-client-ca ca.crt
       curl 127.0.0.1:18001/readyz
       kubelb-xds bootstrap --tenant tenant-primary --xds-address 127.0.0.1:18000 > envoy.yaml
@@ -297,9 +300,14 @@ def serve(
             "--context": bool(context),
             "--namespace": bool(namespaces),
             "--namespace-selector": bool(namespace_selector),
-            "--write": not read_only,
+            "--read-only": read_only,
         },
     )
+    if kubernetes and not read_only and listener_ports == "spec":
+        raise typer.BadParameter(
+            "spec goes with --read-only in a cluster: what is written are allocated ports, on which Envoys are to listen",
+            param_hint=["--listener-ports"],
+        )
     check_tls(
         xds_address,
         files={"--tls-cert": tls_cert, "--tls-key": tls_key, "--tls-client-ca": tls_client_ca},

@@ -215,9 +215,11 @@ class Traffic:
     An async context manager: leaving stops opening connections and waits for those that are under way.
     """
 
-    def __init__(self, port: int, *, per_second: float = 50, within: float = 5.0) -> None:
+    def __init__(
+        self, port: int, *, host: str = LOOPBACK, per_second: float = 50, within: float = 5.0
+    ) -> None:
         self.attempts: Journal[Attempt] = Journal(f"the traffic to port {port}")
-        self._port, self._pause, self._within = port, 1 / per_second, within
+        self._port, self._host, self._pause, self._within = port, host, 1 / per_second, within
         self._running: asyncio.Task[None] | None = None
 
     @property
@@ -263,4 +265,4 @@ class Traffic:
             await asyncio.gather(*under_way)
 
     async def _attempt(self) -> None:
-        self.attempts.add(await ask(self._port, within=self._within))
+        self.attempts.add(await ask(self._port, host=self._host, within=self._within))

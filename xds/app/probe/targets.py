@@ -83,5 +83,5 @@ def _socket(socket: Any) -> tuple[Policy, bytes, bool]:
     validation = UpstreamTlsContext.FromString(config.value).common_tls_context.validation_context
     if validation.verify_certificate_hash:
         return "fail-closed", b"", False
-    ca: bytes = validation.trusted_ca.inline_bytes
-    return ("verify" if ca else "insecure"), ca, False
+    trusted: bytes = validation.trusted_ca.inline_bytes
+    return ("verify" if trusted else "insecure"), trusted, False

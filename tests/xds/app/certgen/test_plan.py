@@ -127,7 +127,7 @@ def test_other_names_are_a_new_certificate() -> None:
         {"ca.crt": None},
         {"tls.key": fresh()[A]["tls.key"]},
     ],
-    ids=str,
+    ids=["certificate", "key", "ca", "no-certificate", "no-key", "no-ca", "key-of-another"],
 )
 def test_half_an_entry_is_made_anew(broken: Mapping[str, bytes | None]) -> None:
     """An entry that lacks a file, or in which one is no use, is made anew; the others stay."""
