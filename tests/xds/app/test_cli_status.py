@@ -2,17 +2,26 @@
 
 import asyncio
 import json
+import signal
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support import pki
+from tests.support.command import MAIN, WITHIN, environment
 from tests.support.inspected import Inspected, inspected
+from tests.support.mtls import Volume, server_of
+from tests.support.pki import Identity
 from tests.support.xds_client import XdsClient
 from tests.xds.app.manifests import loadbalancer, write
+from xds.admin import AdminServer, Debug, Watching
 from xds.app.cli import main
 from xds.app.demo.waiting import poll
+from xds.protocol import Delivery
+from xds.snapshot import SnapshotCache
 from xds.snapshot.types import CLUSTER, ENDPOINT, LISTENER
 
 NAME = "tenant-a-web-ep-0-port-8443-TCP"
@@ -127,3 +136,74 @@ async def test_another_listener_is_2_and_said(serving: Inspected, capsys: pytest
     code = await asyncio.to_thread(main, ["status", "--admin-address", f"127.0.0.1:{serving.xds}"])
     assert code == 2
     assert "is no admin listener of this version" in capsys.readouterr().err
+
+
+@pytest.fixture
+async def over_tls(tmp_path: Path) -> AsyncIterator[tuple[int, Identity]]:
+    """Run an admin listener with mutual TLS; yield its port and the authority that vouches for either side."""
+    authority = pki.ca("admins")
+    server = server_of(authority)
+    files = Volume(tmp_path / "server", server, authority).files()
+    cache = SnapshotCache()
+    services = (Debug(cache, Delivery(), Watching()),)
+    admin = AdminServer(unready=dict, services=services, credentials=files.credentials())
+    yield await admin.start("127.0.0.1:0"), authority
+    await admin.stop()
+
+
+def tls_dir(folder: Path, authority: Identity, person: Identity) -> Path:
+    """Write what a person asks with."""
+    folder.mkdir()
+    for name, content in {
+        "ca.crt": authority.pem,
+        "tls.crt": person.chain_pem,
+        "tls.key": person.key_pem,
+    }.items():
+        (folder / name).write_bytes(content)
+    return folder
+
+
+async def test_a_listener_with_mutual_tls_is_asked_with_a_folder(
+    over_tls: tuple[int, Identity], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With --admin-tls-dir it answers; without, or with somebody else's certificate, the error names the option."""
+    port, authority = over_tls
+    good = tls_dir(tmp_path / "good", authority, authority.issue("somebody"))
+    bad = tls_dir(tmp_path / "bad", authority, pki.ca("others").issue("somebody"))
+    words = ["status", "--admin-address", f"127.0.0.1:{port}"]
+    assert await asyncio.to_thread(main, [*words, "--admin-tls-dir", str(good)]) == 1
+    assert "No Envoy is connected" in capsys.readouterr().out
+    for others in (["--admin-tls-dir", str(bad)], []):
+        assert await asyncio.to_thread(main, [*words, *others]) == 2
+        assert "wants --admin-tls-dir" in capsys.readouterr().err
+
+
+async def test_a_folder_without_the_files_is_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that is missing is named, with those that are wanted."""
+    assert await asyncio.to_thread(main, ["status", "--admin-tls-dir", str(tmp_path)]) == 2
+    err = capsys.readouterr().err
+    assert f"cannot read {tmp_path / 'ca.crt'}" in err
+    assert "ca.crt, tls.crt and tls.key" in err
+
+
+@pytest.mark.process
+async def test_watch_prints_again_what_changed(serving: Inspected) -> None:
+    """With --watch a script is given the first state, and another line when it is another one; Ctrl-C is 0."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", MAIN, "status", "--watch", "-o", "json"),
+        *("--admin-address", serving.address),
+        env=environment(),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    async with asyncio.timeout(WITHIN):
+        assert json.loads(await process.stdout.readline()) == {"envoys": []}
+        async with XdsClient(serving.xds, delta=True) as client:
+            await client.subscribe(CLUSTER)
+            await client.receive()
+            (envoy,) = json.loads(await process.stdout.readline())["envoys"]
+            assert envoy["node"] == "test-envoy"
+        process.send_signal(signal.SIGINT)
+        _, stderr = await process.communicate()
+    assert (process.returncode, stderr) == (0, b"")

@@ -7,7 +7,7 @@ import typer
 
 from xds.app import settings
 from xds.app.bootstrap import tenant_name
-from xds.app.commands.options import AdminAddress, Types, parser
+from xds.app.commands.options import AdminAddress, AdminTlsDir, Types, parser
 
 
 def dump(
@@ -35,6 +35,7 @@ def dump(
         Literal["yaml", "json"], typer.Option("--output", "-o", help="In which notation.")
     ] = "yaml",
     admin_address: AdminAddress = settings.DEFAULT_ADMIN_ADDRESS,
+    admin_tls_dir: AdminTlsDir = None,
 ) -> int:
     """Print what a tenant's Envoys are served, as a static configuration.
 
@@ -51,5 +52,9 @@ def dump(
     from xds.app.inspect.dump_command import print_dump  # noqa: PLC0415 — --help is to stay light
 
     return print_dump(
-        admin_address, tenant=tenant or "", types=types or (), names=names or (), as_json=output == "json"
+        settings.AdminListener(admin_address, admin_tls_dir),
+        tenant=tenant or "",
+        types=types or (),
+        names=names or (),
+        as_json=output == "json",
     )

@@ -6,6 +6,7 @@ from xds.app import settings
 from xds.app.commands.options import (
     DEFAULTS,
     AdminAddress,
+    AdminTlsDir,
     CaExpiryWarningDays,
     LoadBalancerName,
     Manifests,
@@ -22,6 +23,7 @@ def explain(
     verify_without_ca: VerifyWithoutCa = DEFAULTS.verify_without_ca,
     ca_expiry_warning_days: CaExpiryWarningDays = DEFAULTS.ca_expiry_warning_days,
     admin_address: AdminAddress = settings.DEFAULT_ADMIN_ADDRESS,
+    admin_tls_dir: AdminTlsDir = None,
 ) -> int:
     """Explain one LoadBalancer, from its spec to what each Envoy made of it.
 
@@ -42,7 +44,7 @@ def explain(
 
     return show_explanation(
         loadbalancer,
-        address=admin_address,
+        listener=settings.AdminListener(admin_address, admin_tls_dir),
         manifests=manifests or (),
         verify_without_ca_fails_closed=verify_without_ca == "fail-closed",
         ca_expiry_warning_days=ca_expiry_warning_days,

@@ -70,6 +70,16 @@ AdminAddress: TypeAlias = Annotated[
         help="The admin listener of the control plane that is asked; kubectl port-forward reaches one in a cluster.",
     ),
 ]
+AdminTlsDir: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        envvar="KUBELB_XDS_ADMIN_TLS_DIR",
+        help="Ask over mutual TLS: a folder with ca.crt, which vouches for the listener, and tls.crt and tls.key, which one of"
+        " --admin-client-ca issued.",
+        show_default="plaintext, for loopback",
+    ),
+]
 Output: TypeAlias = Annotated[
     Literal["table", "json"], typer.Option("--output", "-o", help="For people, or for programs.")
 ]

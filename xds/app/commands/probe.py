@@ -6,6 +6,7 @@ from xds.app import settings
 from xds.app.commands.options import (
     DEFAULTS,
     AdminAddress,
+    AdminTlsDir,
     LoadBalancerName,
     Manifests,
     Output,
@@ -20,6 +21,7 @@ def probe(
     output: Output = "table",
     verify_without_ca: VerifyWithoutCa = DEFAULTS.verify_without_ca,
     admin_address: AdminAddress = settings.DEFAULT_ADMIN_ADDRESS,
+    admin_tls_dir: AdminTlsDir = None,
 ) -> int:
     """Dial a LoadBalancer's backends as Envoy would.
 
@@ -40,7 +42,7 @@ def probe(
 
     return probe_endpoints(
         loadbalancer,
-        address=admin_address,
+        listener=settings.AdminListener(admin_address, admin_tls_dir),
         manifests=manifests or (),
         verify_without_ca_fails_closed=verify_without_ca == "fail-closed",
         as_json=output == "json",

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from xds.app import settings
-from xds.app.commands.options import AdminAddress, Output, Tenant
+from xds.app.commands.options import AdminAddress, AdminTlsDir, Output, Tenant
 
 
 def status(
@@ -18,6 +18,7 @@ def status(
     ] = False,
     output: Output = "table",
     admin_address: AdminAddress = settings.DEFAULT_ADMIN_ADDRESS,
+    admin_tls_dir: AdminTlsDir = None,
 ) -> int:
     """Show what each Envoy has ACKed.
 
@@ -36,4 +37,9 @@ def status(
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from xds.app.inspect.status_command import show_status  # noqa: PLC0415 — --help is to stay light
 
-    return show_status(admin_address, tenant=tenant or "", watch=watch, as_json=output == "json")
+    return show_status(
+        settings.AdminListener(admin_address, admin_tls_dir),
+        tenant=tenant or "",
+        watch=watch,
+        as_json=output == "json",
+    )

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from xds.app import settings
-from xds.app.commands.options import AdminAddress, Tenant, Types
+from xds.app.commands.options import AdminAddress, AdminTlsDir, Tenant, Types
 
 
 def watch(
@@ -21,6 +21,7 @@ def watch(
         typer.Option("--output", "-o", help="Lines for people, or one JSON object a line."),
     ] = "text",
     admin_address: AdminAddress = settings.DEFAULT_ADMIN_ADDRESS,
+    admin_tls_dir: AdminTlsDir = None,
 ) -> int:
     """Show pushes, ACKs and NACKs as they happen.
 
@@ -35,5 +36,9 @@ def watch(
     from xds.app.inspect.watch_command import show_events  # noqa: PLC0415 — --help is to stay light
 
     return show_events(
-        admin_address, tenant=tenant or "", node=node, types=types or (), as_json=output == "json"
+        settings.AdminListener(admin_address, admin_tls_dir),
+        tenant=tenant or "",
+        node=node,
+        types=types or (),
+        as_json=output == "json",
     )

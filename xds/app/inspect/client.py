@@ -5,12 +5,14 @@ It knows what can be asked, and not how answers look.
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import grpc
 
 from xds.admin.rpc import stub_of
 from xds.app.errors import UserError
+from xds.app.settings import AdminListener
 from xds.messages import debug_pb2 as pb
 
 PATIENCE: Final = 30.0
@@ -31,10 +33,15 @@ class UnreachableError(UserError):
 class AdminClient:
     """Asks one control plane. Its methods raise ``UserError``."""
 
-    def __init__(self, address: str) -> None:
-        """Take the admin listener's ``host:port``; the connection is made with the first question."""
-        self._address = address
-        self._channel = grpc.insecure_channel(address, options=[("grpc.max_receive_message_length", -1)])
+    def __init__(self, listener: AdminListener) -> None:
+        """Take whom to ask; the connection is made with the first question. Raises ``UserError`` for files of TLS that are none."""
+        self._address = listener.address
+        options = [("grpc.max_receive_message_length", -1)]
+        if listener.tls_dir is None:
+            self._channel = grpc.insecure_channel(listener.address, options=options)
+        else:
+            credentials = _credentials(listener.tls_dir)
+            self._channel = grpc.secure_channel(listener.address, credentials, options=options)
         services = pb.DESCRIPTOR.services_by_name
         self._debug = stub_of(services["DebugService"], self._channel)
         self._loadbalancers = stub_of(services["LoadBalancerService"], self._channel)
@@ -95,14 +102,26 @@ class AdminClient:
         reason = details.rpartition(": ")[2]
         return UnreachableError(
             f"no admin listener answers on {self._address} ({reason}): see that `kubelb-xds serve` runs and listens there, "
-            "reach one in a cluster by `kubectl port-forward`, or give another address with --admin-address"
+            "reach one in a cluster by `kubectl port-forward`, or give another address with --admin-address; one that wants mutual "
+            "TLS wants --admin-tls-dir"
         )
 
 
+def _credentials(folder: Path) -> grpc.ChannelCredentials:
+    """Return what mutual TLS needs, from the files that a Secret or certgen has of it. Raises ``UserError``."""
+    try:
+        ca, certificate, key = ((folder / name).read_bytes() for name in ("ca.crt", "tls.crt", "tls.key"))
+    except OSError as error:
+        raise UserError(
+            f"--admin-tls-dir: cannot read {error.filename}: {error.strerror}; a folder with ca.crt, tls.crt and tls.key is wanted"
+        ) from None
+    return grpc.ssl_channel_credentials(ca, key, certificate)
+
+
 @contextmanager
-def client_of(address: str) -> Iterator[AdminClient]:
-    """Ask the control plane whose admin listener has this ``host:port``."""
-    client = AdminClient(address)
+def client_of(listener: AdminListener) -> Iterator[AdminClient]:
+    """Ask the control plane that has this admin listener."""
+    client = AdminClient(listener)
     try:
         yield client
     finally:

@@ -8,6 +8,7 @@ from typing import Final
 from xds.app.errors import UserError
 from xds.app.inspect.client import AdminClient, client_of
 from xds.app.inspect.static import as_yaml, static_of
+from xds.app.settings import AdminListener
 from xds.messages import debug_pb2 as pb
 from xds.snapshot.types import CLUSTER, ENDPOINT, short
 
@@ -17,10 +18,10 @@ _SHOWN: Final = 5
 
 
 def print_dump(
-    address: str, *, tenant: str, types: Sequence[str], names: Sequence[str], as_json: bool
+    listener: AdminListener, *, tenant: str, types: Sequence[str], names: Sequence[str], as_json: bool
 ) -> int:
     """Print a tenant's configuration, and return the exit code. Raises UserError."""
-    with client_of(address) as client:
+    with client_of(listener) as client:
         tenant = tenant or _only_tenant(client)
         resources = client.dump(tenant, _asked(types), names)
     if not resources:

@@ -13,6 +13,7 @@ from xds.app.inspect.client import client_of
 from xds.app.inspect.data import as_data
 from xds.app.inspect.explanation import explanation_lines, is_fine
 from xds.app.inspect.status import console_of
+from xds.app.settings import AdminListener
 from xds.app.validate import Folders
 from xds.messages import debug_pb2 as pb
 from xds.translate import Options
@@ -21,7 +22,7 @@ from xds.translate import Options
 def show_explanation(
     name: tuple[str, str],
     *,
-    address: str,
+    listener: AdminListener,
     manifests: Sequence[Path],
     verify_without_ca_fails_closed: bool,
     ca_expiry_warning_days: int,
@@ -36,7 +37,7 @@ def show_explanation(
         )
         explanation = _of_folders(manifests, name, options=options, now=now)
     else:
-        with client_of(address) as client:
+        with client_of(listener) as client:
             explanation = client.explain(*name)
     if as_json:
         print(json.dumps(as_data(explanation), indent=2, ensure_ascii=False))  # noqa: T201

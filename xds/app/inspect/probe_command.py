@@ -18,6 +18,7 @@ from xds.app.inspect.status import console_of
 from xds.app.probe.dial import dial
 from xds.app.probe.targets import targets_of
 from xds.app.probe.verdict import Verdict, all_ok, verdict_of
+from xds.app.settings import AdminListener
 from xds.messages import Any_
 from xds.snapshot.types import CLUSTER, ENDPOINT
 from xds.translate import Options
@@ -28,7 +29,7 @@ _AT_ONCE: Final = 16
 def probe_endpoints(
     name: tuple[str, str],
     *,
-    address: str,
+    listener: AdminListener,
     manifests: Sequence[Path],
     verify_without_ca_fails_closed: bool,
     as_json: bool,
@@ -38,7 +39,7 @@ def probe_endpoints(
         options = Options(verify_without_ca_fails_closed=verify_without_ca_fails_closed)
         resources = _of_folders(manifests, name, options)
     else:
-        resources = _served(address, name)
+        resources = _served(listener, name)
     targets, empty = targets_of(resources)
     with ThreadPoolExecutor(_AT_ONCE) as dialling:
         verdicts = [verdict_of(dialled) for dialled in dialling.map(dial, targets)]
@@ -71,9 +72,9 @@ def _of_folders(
     ]
 
 
-def _served(address: str, name: tuple[str, str]) -> list[tuple[str, str, bytes]]:
+def _served(listener: AdminListener, name: tuple[str, str]) -> list[tuple[str, str, bytes]]:
     """Return a LoadBalancer's clusters and assignments as a control plane serves them."""
-    with client_of(address) as client:
+    with client_of(listener) as client:
         names = [port.resource for port in client.explain(*name).ports if port.served]
         served = client.dump(name[0], [CLUSTER, ENDPOINT], names) if names else []
     return [(resource.type_url, resource.name, resource.resource.value) for resource in served]

@@ -13,16 +13,17 @@ from rich.live import Live
 from xds.app.inspect.client import AdminClient, UnreachableError, client_of
 from xds.app.inspect.data import as_data
 from xds.app.inspect.status import console_of, is_synced, status_view
+from xds.app.settings import AdminListener
 from xds.messages import debug_pb2 as pb
 
 _EVERY: Final = 1.0
 """Seconds between two questions."""
 
 
-def show_status(address: str, *, tenant: str, watch: bool, as_json: bool) -> int:
+def show_status(listener: AdminListener, *, tenant: str, watch: bool, as_json: bool) -> int:
     """Print how each Envoy stands, and return the exit code. Raises UserError."""
     console = console_of()
-    with client_of(address) as client:
+    with client_of(listener) as client:
         envoys = client.envoys(tenant)
         if not watch:
             _print(console, envoys, as_json=as_json)

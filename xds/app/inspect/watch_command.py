@@ -7,12 +7,15 @@ from rich.console import Console
 
 from xds.app.inspect.client import client_of
 from xds.app.inspect.events import event_line
+from xds.app.settings import AdminListener
 
 
-def show_events(address: str, *, tenant: str, node: str, types: Sequence[str], as_json: bool) -> int:
+def show_events(
+    listener: AdminListener, *, tenant: str, node: str, types: Sequence[str], as_json: bool
+) -> int:
     """Print events until Ctrl-C, and return the exit code. Raises UserError."""
     console = Console(highlight=False)
-    with client_of(address) as client:
+    with client_of(listener) as client:
         try:
             for event in client.watch(tenant, node, types):
                 if as_json:
