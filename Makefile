@@ -18,6 +18,7 @@ demo: $(VENV)/.demo ## Run the main job: manifests in, a real Envoy re-encryptin
 
 test: $(VENV)/.dev ## Run every test (ARGS='-k name' for some)
 	@$(BIN)/python -m tests.envtest.assets >/dev/null
+	@$(BIN)/python -m tests.grpcurl.program >/dev/null
 	$(PYTEST) -m 'not alone' $(ARGS) || [ $$? -eq 5 ]
 	$(BIN)/python -m pytest -m alone $(ARGS) || [ $$? -eq 5 ]
 

@@ -22,6 +22,8 @@ LOADBALANCERS = "kubelb.xds.debug.v1.LoadBalancerService"
 NAME = "tenant-a-web-ep-0-port-8443-TCP"
 WITHIN = 60.0
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture(scope="session")
 def program() -> Path:

@@ -129,6 +129,11 @@ class Envoy:
     def _states(
         self, type_url: str, names: Callable[[StreamRecord, str], Iterator[str]]
     ) -> Iterator[ResourceState]:
+        if len(self._streams) == 1:
+            (stream,) = self._streams.values()
+            for name in dict.fromkeys(names(stream, type_url)):
+                yield stream.resource_state(type_url, name, stream.standing(type_url, name))
+            return
         by_name: dict[str, list[StreamRecord]] = {}
         for stream in self._streams.values():
             for name in dict.fromkeys(names(stream, type_url)):

@@ -117,11 +117,11 @@ class StreamRecord:
         return state is not None and (state.subscription.covers(name) or state.confirmed(name) is not None)
 
     def names(self, type_url: str) -> Iterator[str]:
-        """Yield the names that its client asked for or holds, some of them twice."""
+        """Yield the names that its client asked for or may hold, some of them twice."""
         state, resources = self.state.of_type(type_url), self.state.resources(type_url)
         if state is not None:
             yield from state.subscription.names
-            yield from state.holdings
+            yield from state.tracked
             yield from resources.names if resources is not None and state.subscription.wildcard else ()
 
     def open(self, type_url: str) -> Iterator[str]:
