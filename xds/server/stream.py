@@ -16,7 +16,7 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from xds.messages import DeltaDiscoveryRequest, DiscoveryRequest, Node
-from xds.protocol import Delivery, ProtocolError, StreamState
+from xds.protocol import Delivery, ProtocolError, Response, StreamState
 from xds.server.identity import Admit, RefusedError
 from xds.server.limits import LimitError, Limits, Measure, Seat
 from xds.server.observer import End, Observer, Status, StreamInfo
@@ -88,6 +88,8 @@ class Stream:
         self._wake = asyncio.Event()
         self._writing: asyncio.Timeout | None = None
         self._due_since: float | None = None
+        # The response that is being written, and since when it was due.
+        self._written: tuple[Response, float] | None = None
         # Whether a request, and not a change or an ACK, is what responses are due for.
         self._asked = False
         self._unwatch: Callable[[], None] | None = None
@@ -186,14 +188,22 @@ class Stream:
                     message = response.encode(self._shared.control_plane)
                     if asked:
                         self._pace.response(now, self._loop.time(), len(message))
+                    self._written = response, since
                     if not await self._write(message):
                         break
                     now = self._loop.time()
-                    self._shared.observer.pushed(self.info, response, now - since)
+                    self._tell_pushed(now)
                 else:
                     await self._sleep(due.wake_at)
         except Exception as error:  # noqa: BLE001 — told apart there
             self._fail(error)
+
+    def _tell_pushed(self, now: float) -> None:
+        """Tell of a response that the client has, once: when its write returns, or by the answer where that comes sooner."""
+        if self._written is not None:
+            response, since = self._written
+            self._written = None
+            self._shared.observer.pushed(self.info, response, now - since)
 
     async def _write(self, message: bytes) -> bool:
         """Write a message, and say whether the stream is to go on."""
@@ -241,6 +251,8 @@ class Stream:
         outcome = self._state.request(request)
         self._measure.taken(types=len(self._state.types), names=self._state.names)
         self._shared.delivery.answered(self.info.stream, outcome, datetime.now(UTC))
+        if outcome.push and self._written and outcome.push.response.nonce == self._written[0].nonce:
+            self._tell_pushed(now)
         sent_at = outcome.push.sent_at if outcome.push else now
         self._shared.observer.answered(self.info, outcome.type_url, outcome, now - sent_at)
         self._asked = self._asked or outcome.asks
