@@ -40,8 +40,8 @@ class Target:
 def targets_of(resources: Iterable[tuple[str, str, bytes]]) -> tuple[list[Target], list[str]]:
     """Return what to dial, and the clusters that have no endpoints.
 
-    ``resources`` are (type URL, name, encoded message); what is neither cluster nor assignment is left alone. Clusters of UDP
-    are told by their assignments' addresses, and are left out: Envoy has no TLS for them.
+    ``resources`` are (type URL, name, encoded message); what is neither cluster nor assignment is left alone. Clusters of UDP,
+    which their names tell, are left out: Envoy has no TLS for them.
     """
     found: dict[str, dict[str, bytes]] = {CLUSTER: {}, ENDPOINT: {}}
     for type_url, name, value in resources:
