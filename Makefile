@@ -8,7 +8,7 @@ JOBS   ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-kubernetes test test-fast lint audit requirements format bench golden clean
+.PHONY: help demo demo-kubernetes test test-fast lint audit requirements format bench golden protos clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,7 @@ demo-kubernetes: $(VENV)/.dev ## Play the reference's tutorial with kubectl on t
 
 test: $(VENV)/.dev ## Run every test (ARGS='-k name' for some)
 	@$(BIN)/python -m tests.envtest.assets >/dev/null
+	@$(BIN)/python -m tests.grpcurl.program >/dev/null
 	$(PYTEST) -m 'not alone' $(ARGS) || [ $$? -eq 5 ]
 	$(BIN)/python -m pytest -m alone $(ARGS) || [ $$? -eq 5 ]
 
@@ -57,6 +58,9 @@ requirements: $(VENV)/.dev ## Pin what the image installs, with hashes, as pypro
 	$(PIN) $(ARGS) --output-file requirements.txt pyproject.toml
 	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
 	  | $(PIN) $(ARGS) --output-file requirements-build.txt -
+
+protos: $(VENV)/.dev ## Generate the debug service's code anew from protos/
+	$(BIN)/python -m protos.generate
 
 clean: ## Remove what was installed and cached here
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,6 +1,9 @@
 """What all tests share: an option, the API server, the marks that say what a test needs, and that nothing is skipped in CI."""
 
+from collections.abc import Iterator
+
 import pytest
+import structlog
 
 from tests.support import command, docker_engine
 from tests.support.kube_fixtures import (
@@ -26,6 +29,14 @@ __all__ = [
     "pytest_runtest_makereport",
     "tenant_server",
 ]
+
+
+@pytest.fixture(autouse=True)
+def logs_end_with_the_test() -> Iterator[None]:
+    """Log as before after a test that ran a command in this process: what that wrote to is closed by then."""
+    yield
+    structlog.reset_defaults()
+
 
 _ALONE = (
     "tests/e2e/test_make_before_break",

@@ -18,7 +18,12 @@ from tests.support.command import MAIN, ROOT, Serving, run, serving
 from tests.support.mtls import Volume, credentials, envoy_of, server_of
 from tests.support.pki import Identity
 from tests.support.xds_client import XdsClient
+from xds.admin import csds, debug
+from xds.admin.rpc import stub_of
+from xds.app import explain
 from xds.app.cli import app
+from xds.messages import debug_pb2 as pb
+from xds.messages import message_class
 from xds.snapshot.types import CLUSTER, ENDPOINT, LISTENER
 
 CA = pki.ca("root")
@@ -121,6 +126,38 @@ def test_validate_tells_nothing(tmp_path: Path, output: str) -> None:
     search(done.stdout, done.stderr)
 
 
+@pytest.mark.parametrize("command", ["explain", "probe"])
+@pytest.mark.parametrize("output", ["table", "json"])
+def test_explain_and_probe_tell_nothing(
+    manifests: Path, command: str, output: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever is wrong with a Secret, they explain and dial without its content."""
+    from xds.app.cli import main  # noqa: PLC0415
+
+    assert main([command, f"{TENANT}/web", "--output", output, "--manifests", str(manifests)]) in {0, 1}
+    search(*capfd.readouterr())
+
+
+async def inside(channel: Any) -> list[str | bytes]:
+    """Ask the admin listener for all that it knows of the tenant."""
+    answers = [
+        await stub_of(csds.SERVICE, channel).fetch_client_status(
+            message_class("envoy.service.status.v3.ClientStatusRequest")(), timeout=10
+        ),
+        await stub_of(explain.SERVICE, channel).explain(
+            pb.ExplainRequest(namespace=TENANT, name="web"), timeout=10
+        ),
+    ]
+    stub = stub_of(debug.SERVICE, channel)
+    for call in (
+        stub.list_tenants(pb.ListTenantsRequest(), timeout=10),
+        stub.list_envoys(pb.ListEnvoysRequest(), timeout=10),
+        stub.dump_snapshot(pb.DumpSnapshotRequest(tenant=TENANT), timeout=10),
+    ):
+        answers += [answer async for answer in call]
+    return [part for answer in answers for part in (str(answer), answer.SerializeToString())]
+
+
 async def everything(server: Serving, tenant_key: Identity) -> list[str | bytes]:
     """Ask a server for all that it tells: every page, health, and xDS as an Envoy, a stranger and nonsense."""
     said: list[str | bytes] = []
@@ -147,6 +184,8 @@ async def everything(server: Serving, tenant_key: Identity) -> list[str | bytes]
             for type_url in (ENDPOINT, LISTENER):
                 await client.subscribe(type_url)
                 said.append((await client.receive()).SerializeToString())
+            async with grpc.aio.insecure_channel(admin) as channel:
+                said += await inside(channel)
             await client.send_bytes(b"\xff\xff\xff")
             said.append(str(await client.status()))
     return said
@@ -228,6 +267,10 @@ def test_the_other_commands_tell_nothing(tmp_path: Path) -> None:
     broken.write_text(kubeconfig.read_text(encoding="utf-8") + f"  - [{TOKEN}\n", encoding="utf-8")
     key = tmp_path / "key"
     key.write_bytes(KEY)
+    keys = tmp_path / "keys"
+    keys.mkdir()
+    for name in ("ca.crt", "tls.crt", "tls.key"):
+        (keys / name).write_bytes(KEY)
     certs = tmp_path / "certs"
     ran: dict[str, Any] = {
         "certgen": ("certgen", "--directory", certs, "--tenant", TENANT),
@@ -253,6 +296,16 @@ def test_the_other_commands_tell_nothing(tmp_path: Path) -> None:
         "certgen with a kubeconfig": ("certgen", "--kubernetes", "--kubeconfig", kubeconfig),
         "certgen with a broken one": ("certgen", "--kubernetes", "--kubeconfig", broken),
         "demo": ("demo", "--help"),
+        **{
+            name: (name, *words, "--admin-address", "127.0.0.1:1", "--admin-tls-dir", keys)
+            for name, words in (
+                ("status", ()),
+                ("watch", ()),
+                ("dump", ()),
+                ("explain", (f"{TENANT}/web",)),
+                ("probe", (f"{TENANT}/web",)),
+            )
+        },
     }
     commands = {name for each in app.registered_commands if (name := getattr(each.callback, "__name__", ""))}
     assert commands <= {words[0] for words in ran.values()}  # a new command is to be tried here, too

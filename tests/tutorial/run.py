@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
-from tests.envtest.assets import AssetsError, assets
+from tests.envtest.assets import assets
+from tests.support.go_programs import ProgramsError
 from tests.support.program import StartError
 from tests.tutorial.cast import Cast
 from tests.tutorial.screen import Screen
@@ -33,7 +34,7 @@ def run_tutorial(*, keep: bool = False, commands: Mapping[str, str] = COMMANDS) 
     screen = Screen()
     try:
         programs = assets(screen.line)
-    except AssetsError as error:
+    except ProgramsError as error:
         screen.failed(error)
         return 1
     except KeyboardInterrupt:

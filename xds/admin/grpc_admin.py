@@ -1,17 +1,17 @@
-"""The admin listener: gRPC health and reflection, for those who run the control plane and nobody else.
+"""The admin listener: gRPC health, reflection and further services, for those who run the control plane and nobody else.
 
 Health is what `/readyz` of the ops listener says, in gRPC's own protocol, for probes and load balancers that speak that. It answers
 from a function that says what is missing, and knows neither the streams nor what is served on them.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, Protocol
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
+from xds.admin import reflection
 from xds.server import listen
 
 ADS: Final = "envoy.service.discovery.v3.AggregatedDiscoveryService"
@@ -22,8 +22,15 @@ _LOOK_EVERY: Final = 0.5
 _FAREWELL: Final = 0.5
 
 
+class Service(Protocol):
+    """A gRPC service that can be served."""
+
+    def register(self, server: Any) -> str:
+        """Add the service to a gRPC server that has not started, and return its full name."""
+
+
 class AdminServer:
-    """Serves `grpc.health.v1.Health` and gRPC's server reflection.
+    """Serves `grpc.health.v1.Health`, gRPC's server reflection, and the ``services`` that register themselves.
 
     ``unready`` says what is missing; nothing missing is SERVING. Without ``credentials`` it is plaintext, for loopback.
     """
@@ -32,8 +39,10 @@ class AdminServer:
         self,
         *,
         unready: Callable[[], Mapping[str, str]],
+        services: Iterable[Service] = (),
         credentials: grpc.ServerCredentials | None = None,
     ) -> None:
+        self._services = tuple(services)
         self._unready = unready
         self._credentials = credentials
         self._health = health.aio.HealthServicer()
@@ -47,7 +56,8 @@ class AdminServer:
         """
         self._server, port = listen(address, self._credentials, [("grpc.so_reuseport", 0)])
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        reflection.enable_server_reflection((health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
+        names = [service.register(self._server) for service in self._services]
+        reflection.register(self._server, (health.SERVICE_NAME, *names))
         await self._tell()
         await self._server.start()
         self._looking = asyncio.create_task(self._look(), name="health")

@@ -13,8 +13,13 @@ from xds.app.commands.bootstrap import bootstrap
 from xds.app.commands.ccm import ccm
 from xds.app.commands.certgen import certgen
 from xds.app.commands.demo import demo
+from xds.app.commands.dump import dump
+from xds.app.commands.explain import explain
+from xds.app.commands.probe import probe
 from xds.app.commands.serve import serve
+from xds.app.commands.status import status
 from xds.app.commands.validate import validate
+from xds.app.commands.watch import watch
 from xds.app.errors import UserError
 
 PROGRAM: Final = "kubelb-xds"
@@ -36,7 +41,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # its tables cut the names of options and variables short
     pretty_exceptions_enable=False,
 )
-for command in (serve, ccm, demo, validate, bootstrap, certgen):
+for command in (serve, ccm, demo, validate, bootstrap, certgen, status, explain, probe, dump, watch):
     app.command()(command)
 
 

@@ -14,7 +14,9 @@ import structlog
 
 from kube.informer.store import Change, Store
 from kube.objects import LoadBalancer, ObjectRef
+from xds.admin import ClientStatus, Debug, Watching
 from xds.app.errors import UserError
+from xds.app.explain import LoadBalancers
 from xds.app.metrics import registry_of
 from xds.app.pipeline import TYPES, Pipeline
 from xds.app.settings import EdsApi, ServeSettings
@@ -126,6 +128,14 @@ class ControlPlane:
             admit=self._admit,
             options=_server_options(settings),
         )
+        self.watching = Watching()
+        self.server.observe(self.watching)
+        #: What the admin listener serves beside health and reflection; each has ``register``.
+        self.admin_services = (
+            ClientStatus(self.cache, self.server.delivery),
+            Debug(self.cache, self.server.delivery, self.watching),
+            LoadBalancers(self.store, self.pipeline, self.cache, self.server.delivery),
+        )
         self.registry = registry_of(
             lambda: (*self.source.informers, *(self.writing.informers if self.writing else ())),
             lambda: self.writing.status if self.writing else None,
@@ -214,6 +224,7 @@ class ControlPlane:
             return
         self._stopping = True
         self._log.info("stopping: draining streams")
+        self.watching.close()
         if self._following is not None:
             self._following.cancel()
             await asyncio.wait((self._following,))

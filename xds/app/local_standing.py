@@ -11,8 +11,7 @@ from typing import Final
 
 from kube.controllers.programmed import Programmed
 from kube.objects import ObjectRef
-from xds.protocol import Delivery
-from xds.protocol.delivery import Envoy, Standing
+from xds.protocol import Delivery, Envoy, Standing
 from xds.snapshot import Resource, SnapshotCache
 from xds.snapshot.types import CLUSTER, ENDPOINT, LISTENER
 from xds.translate import Translation

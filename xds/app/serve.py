@@ -62,7 +62,11 @@ async def _admin(control_plane: ControlPlane, settings: ServeSettings) -> AsyncI
         yield ""
         return
     tls = tls_files(settings, settings.admin_client_ca)
-    admin = AdminServer(unready=control_plane.unready, credentials=tls.credentials() if tls else None)
+    admin = AdminServer(
+        unready=control_plane.unready,
+        services=control_plane.admin_services,
+        credentials=tls.credentials() if tls else None,
+    )
     try:
         port = await admin.start(address)
     except AddressError as error:

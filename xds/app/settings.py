@@ -21,6 +21,14 @@ LogFormat: TypeAlias = Literal["auto", "human", "json"]
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
 
 
+@dataclass(frozen=True, slots=True)
+class AdminListener:
+    """Which admin listener is asked: its ``host:port``, and the folder with ca.crt, tls.crt and tls.key of mutual TLS, if any."""
+
+    address: str
+    tls_dir: Path | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServeSettings:
     """Everything that ``kubelb-xds serve`` may be told.

@@ -16,7 +16,7 @@ from kube.sources.manifests import ManifestSource
 from kube.sources.problems import Problem
 from xds.app.errors import UserError
 from xds.app.lookups import StoreLookups
-from xds.translate import Finding, Options, PortSummary, PortTable, conditions, translate
+from xds.translate import Finding, Options, PortSummary, PortTable, Translation, conditions, translate
 from xds.translate.ca import CaCertificate
 
 
@@ -87,42 +87,50 @@ class Report:
 
 def validate(folders: Sequence[Path], *, options: Options, now: datetime) -> Report:
     """Read some folders once and translate every LoadBalancer in them. Raises UserError for a folder that is none."""
-    # Nobody asks the store who names what: the whole of it is read once.
-    store = Store(references=lambda _: ())
-    source = ManifestSource(folders, store)
-    try:
-        source.load()
-    except OSError as error:
-        raise UserError(str(error)) from None
-    lookups = StoreLookups(store)
-    loadbalancers = sorted(
-        (cast("LoadBalancer", stored) for stored in store.of_kind("LoadBalancer")), key=lambda lb: lb.ref
-    )
-    tables: dict[str, PortTable] = {}
-    for lb in loadbalancers:
-        tables.setdefault(lb.metadata.namespace, PortTable()).update(lb.metadata.name, lb)
+    read = Folders(folders)
     return Report(
-        loadbalancers=tuple(
-            _check(lb, tables[lb.metadata.namespace], lookups, options=options, now=now)
-            for lb in loadbalancers
-        ),
-        invalid=tuple(error for _, error in sorted(store.invalid.items())),
-        problems=source.problems,
+        loadbalancers=tuple(_check(lb, read, options=options, now=now) for lb in read.loadbalancers),
+        invalid=tuple(error for _, error in sorted(read.store.invalid.items())),
+        problems=read.problems,
     )
 
 
-def _check(
-    lb: LoadBalancer, table: PortTable, lookups: StoreLookups, *, options: Options, now: datetime
-) -> CheckedLoadBalancer:
-    translation = translate(
-        lb, lookups=lookups, ports=table.ports_of(lb.metadata.name), options=options, now=now
-    )
+class Folders:
+    """Some folders as they were when they were read, once, and what their LoadBalancers become."""
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        """Read them. Raises UserError for a folder that is none."""
+        # Nobody asks the store who names what: the whole of it is read once.
+        self.store = Store(references=lambda _: ())
+        source = ManifestSource(folders, self.store)
+        try:
+            source.load()
+        except OSError as error:
+            raise UserError(str(error)) from None
+        self.problems = source.problems
+        self.lookups = StoreLookups(self.store)
+        self.loadbalancers = sorted(
+            (cast("LoadBalancer", stored) for stored in self.store.of_kind("LoadBalancer")),
+            key=lambda lb: lb.ref,
+        )
+        self._tables: dict[str, PortTable] = {}
+        for lb in self.loadbalancers:
+            self._tables.setdefault(lb.metadata.namespace, PortTable()).update(lb.metadata.name, lb)
+
+    def translate(self, lb: LoadBalancer, *, options: Options, now: datetime) -> Translation:
+        """Return what one of their LoadBalancers becomes."""
+        ports = self._tables[lb.metadata.namespace].ports_of(lb.metadata.name)
+        return translate(lb, lookups=self.lookups, ports=ports, options=options, now=now)
+
+
+def _check(lb: LoadBalancer, read: Folders, *, options: Options, now: datetime) -> CheckedLoadBalancer:
+    translation = read.translate(lb, options=options, now=now)
     return CheckedLoadBalancer(
         ref=lb.ref,
         ports=translation.ports,
         conditions=conditions(translation.findings, lb.metadata.generation),
         findings=translation.findings,
-        ca=_ca(lb, translation.ports, lookups),
+        ca=_ca(lb, translation.ports, read.lookups),
     )
 
 

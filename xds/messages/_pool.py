@@ -27,7 +27,7 @@ def message_class(full_name: str) -> type[Any]:
     """
     try:
         descriptor = POOL.FindMessageTypeByName(full_name)
-    except KeyError:
+    except (KeyError, TypeError):  # protobuf's word for a service's name, whose file it has already
         raise UnknownMessageError(
             f"Envoy's API has no message {full_name!r}, as far as envoy-data-plane knows it"
         ) from None

@@ -9,7 +9,7 @@ This module only reads dataclasses and returns ``FileDescriptorProto``s: ``Schem
 ``DescriptorPool`` asks for what it does not hold yet. The pool itself and message classes are not its concern.
 
 A derived file holds one package, in however many ``.proto`` files that was written: packages never import each other in a
-circle, since Envoy builds each as one target. An enum is a file of its own. Protobuf counts an enum's values as siblings
+circle, since Envoy builds each as one target. Its services are in it as well. An enum is a file of its own. Protobuf counts an enum's values as siblings
 of the enum, so that two ``UNKNOWN`` of one package would clash, and the dataclasses do not tell which message an enum was
 declared in. So an enum's full name differs from Envoy's; its values' names are Envoy's, and no encoding holds more.
 
@@ -33,6 +33,8 @@ from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto
 Dataclass = type[Any]
 
 _ROOT = "envoy_data_plane."
+_SERVICE = "Base"
+"""What betterproto2 appends to a service's name for the class that a server derives from."""
 _URL_PREFIX = "type.googleapis.com/"
 _OPTIONAL = FieldDescriptorProto.LABEL_OPTIONAL
 _REPEATED = FieldDescriptorProto.LABEL_REPEATED
@@ -57,7 +59,10 @@ class Schema:
     """
 
     def FindFileContainingSymbol(self, symbol: str) -> FileDescriptorProto:  # noqa: N802 — protobuf's
-        """Return the file that declares the message with this full name."""
+        """Return the file that declares the message or the service with this full name."""
+        package = _package_of(symbol)
+        if hasattr(_module(package), f"{symbol.removeprefix(package)[1:]}{_SERVICE}"):
+            return self.FindFileByName(package)
         return self.FindFileByName(_file_of(_dataclass(symbol)))
 
     def FindFileByName(self, name: str) -> FileDescriptorProto:  # noqa: N802 — protobuf's
@@ -79,6 +84,11 @@ class _Field(NamedTuple):
     """The message or enum that the field, or each of its items or map values, is; None for scalars."""
 
 
+def _package_of(symbol: str) -> str:
+    # Envoy's packages are lower case and its messages are not.
+    return ".".join(takewhile(lambda part: not part[:1].isupper(), symbol.split(".")))
+
+
 def _module(package: str) -> ModuleType:
     try:
         return importlib.import_module(_ROOT + package)
@@ -88,8 +98,7 @@ def _module(package: str) -> ModuleType:
 
 def _dataclass(full_name: str) -> Dataclass:
     """Return envoy-data-plane's class for a message, importing its module."""
-    # Envoy's packages are lower case and its messages are not.
-    _module(".".join(takewhile(lambda part: not part[:1].isupper(), full_name.split("."))))
+    _module(_package_of(full_name))
     return default_message_pool.url_to_type[_URL_PREFIX + full_name]
 
 
@@ -128,7 +137,9 @@ def _package_file(package: str) -> FileDescriptorProto:
         for cls in (getattr(module, name) for name in module.__all__)
         if cls in default_message_pool.type_to_url
     }
+    services = _services(module)
     needed = {_file_of(field.type) for _, found in messages.values() for field in found if field.type}
+    needed |= {_file_of(cls) for rpcs in services.values() for rpc in rpcs.values() for cls in rpc[2:]}
     file = FileDescriptorProto(
         name=package, package=package, syntax="proto3", dependency=sorted(needed - {package})
     )
@@ -138,7 +149,29 @@ def _package_file(package: str) -> FileDescriptorProto:
         siblings = descriptors[outer].nested_type if outer else file.message_type
         descriptors[name] = siblings.add(name=own)
         _fill(descriptors[name], _full_name(cls), found)
+    for name, rpcs in services.items():
+        service = file.service.add(name=name)
+        for method, rpc in rpcs.items():
+            service.method.add(
+                name=method,
+                input_type=f".{_full_name(rpc.request_type)}",
+                output_type=f".{_full_name(rpc.reply_type)}",
+                client_streaming=rpc.cardinality.client_streaming,
+                server_streaming=rpc.cardinality.server_streaming,
+            )
     return file
+
+
+def _services(module: ModuleType) -> dict[str, dict[str, Any]]:
+    """Return a package's services by name, each with its methods by name, as betterproto2's handlers."""
+    bases = {name: getattr(module, name) for name in module.__all__ if name.endswith(_SERVICE)}
+    return {
+        name.removesuffix(_SERVICE): {
+            path.rpartition("/")[2]: handler for path, handler in base().__mapping__().items()
+        }
+        for name, base in sorted(bases.items())
+        if hasattr(base, "__mapping__")
+    }
 
 
 def _fields(dataclass: Dataclass) -> list[_Field]:
@@ -163,9 +196,11 @@ def _fill(descriptor: DescriptorProto, full_name: str, found: list[_Field]) -> N
     oneofs: dict[str, int] = {}
     for field in found:
         meta, type_name = field.meta, _type_name(field.type)
+        # betterproto2 appends an underscore to names that are Python keywords.
+        name = field.name.removesuffix("_")
         out = descriptor.field.add(
-            # betterproto2 appends an underscore to names that are Python keywords.
-            name=field.name.removesuffix("_"),
+            name=name,
+            json_name=_json_name(name),
             number=meta.number,
             label=_REPEATED if meta.repeated or meta.map_meta else _OPTIONAL,
             type=_kind(meta),
@@ -196,6 +231,12 @@ def _type_name(dataclass: Dataclass | None) -> str | None:
     if issubclass(dataclass, betterproto2.Enum):
         return f".{_file_of(dataclass)}.Enum"
     return f".{_full_name(dataclass)}"
+
+
+def _json_name(field_name: str) -> str:
+    """Return the name that protoc gives to a field in JSON: clients that learn of it by reflection know no other."""
+    first, *others = field_name.split("_")
+    return first + "".join(part[:1].upper() + part[1:] for part in others)
 
 
 def _map_entry_name(field_name: str) -> str:

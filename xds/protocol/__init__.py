@@ -1,9 +1,10 @@
 """The discovery protocol as state machines without I/O: no sockets, no tasks, no clock, no random numbers."""
 
 from xds.protocol.awaited import Awaited, Report, Waiting
-from xds.protocol.delivery import Delivery, Envoy, Refusal, Standing
+from xds.protocol.delivery import Delivery, Envoy
 from xds.protocol.response import Response
 from xds.protocol.sequencer import Timing
+from xds.protocol.standing import Refusal, ResourceState, Standing
 from xds.protocol.stream import Due, ProtocolError, StreamState
 from xds.protocol.type_state import Outcome, Push
 
@@ -17,6 +18,7 @@ __all__ = [
     "Push",
     "Refusal",
     "Report",
+    "ResourceState",
     "Response",
     "Standing",
     "StreamState",

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from xds.protocol.delivery import Delivery, Envoy, Refusal
+from xds.protocol.delivery import Delivery, Envoy
+from xds.protocol.standing import Refusal
 from xds.protocol.type_state import Held, TypeState, is_content
 from xds.snapshot import Changes, Resource, Snapshot
 from xds.snapshot.types import LISTENER, short

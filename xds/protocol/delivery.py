@@ -1,7 +1,7 @@
 """Who has what: of every Envoy that is connected what it ACKed, what is on its way, and what it refused.
 
 Nothing is kept twice. What an Envoy holds is read from the state of its streams, when somebody asks; what is kept here is
-which streams make up an Envoy, and the words of its NACKs. Status, metrics and conditions ask; whoever waits hears of every
+which streams make up an Envoy. Status, metrics and conditions ask; whoever waits hears of every
 request by ``watch``. Time is passed in; connections are known elsewhere.
 
 An Envoy is an aggregated stream, and with it the streams of single types that come over the same connection from the same
@@ -10,141 +10,36 @@ of one never hides the NACK of another.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
-from enum import StrEnum
-from typing import Final, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
+from xds.protocol.standing import WHOLE, WORST_LAST, Refusal, ResourceState, Standing, StreamRecord
 from xds.protocol.stream import StreamState
-from xds.protocol.type_state import Outcome, is_content
+from xds.protocol.type_state import Outcome
 from xds.snapshot import Changes, Resource
 from xds.snapshot.types import CLUSTER, LISTENER
 
 #: Called with the number of a stream of the tenant that sent a request, heard of a change, or left.
 Watcher: TypeAlias = Callable[[int], None]
 
-_LONGEST_TEXT: Final = 2000
-"""Characters kept of a NACK's text. Envoy's own name each resource that it refused."""
-_WHOLE: Final = ""
-"""Instead of a name: a response that was refused as a whole, and brought nothing that is still there."""
-
-
-class Standing(StrEnum):
-    """How an Envoy stands to the newest content of a resource, from good to bad.
-
-    A resource that is gone is ACKed by an Envoy that does not hold it.
-    """
-
-    ACKED = "acked"
-    #: It does not ask for the resource, or not yet; or nothing is served, as before a snapshot is set.
-    UNASKED = "unasked"
-    #: It was sent, and not answered yet. An Envoy that warms a cluster answers when that is warm.
-    SENT = "sent"
-    #: It is to be sent, as soon as what goes before it is done.
-    PENDING = "pending"
-    REFUSED = "refused"
-
-
-_WORST_LAST: Final = tuple(Standing)
-
-
-class Refusal(NamedTuple):
-    """One resource that one Envoy refused.
-
-    ``name`` is "" where the whole response was refused, and ``version`` that of the resource, or of the type then. ``at`` is
-    the moment of the NACK, ``text`` Envoy's words.
-    """
-
-    tenant: str
-    node: str
-    type_url: str
-    name: str
-    version: str
-    at: datetime
-    text: str
-
-
-class _Nack(NamedTuple):
-    at: datetime
-    text: str
-
-
-class _Stream:
-    """One stream of an Envoy, and what was refused on it: by type and name, the version and the NACK."""
-
-    __slots__ = ("envoy", "number", "only_type", "refusals", "state")
-
-    def __init__(self, number: int, only_type: str, envoy: "Envoy", state: StreamState) -> None:
-        self.number = number
-        self.only_type = only_type
-        self.envoy = envoy
-        self.state = state
-        self.refusals: dict[str, dict[str, tuple[str, _Nack]]] = {}
-
-    def standing(self, type_url: str, name: str) -> Standing:
-        state, resources = self.state.of_type(type_url), self.state.resources(type_url)
-        if state is None or resources is None or not state.subscription.covers(name):
-            return Standing.UNASKED
-        resource = resources.get(name)
-        held = state.confirmed(name)
-        owed = name in state.upserts or name in state.removals
-        sent = any(name in push.steps for push in state.in_flight.values())
-        # Who holds it and is on the way to something else, as when content goes and comes back, has not ACKed it.
-        if not owed and not sent and (held is None if resource is None else is_content(held, resource)):
-            return Standing.ACKED
-        if resource is not None and state.refuses(resource):
-            return Standing.REFUSED
-        return Standing.SENT if sent and not owed else Standing.PENDING
-
-    def nacked(self, outcome: Outcome, now: datetime) -> None:
-        """Keep a NACK for each resource that it is about."""
-        if outcome.push is None:
-            return
-        response = outcome.push.response
-        versions = {resource.name: resource.version for resource in response.resources}
-        nack = _Nack(now, outcome.error[:_LONGEST_TEXT])
-        refusals = self.refusals.setdefault(outcome.type_url, {})
-        about = [name for name in outcome.held if self._stands(outcome.type_url, name)]
-        for name in about:
-            refusals.pop(name, None)  # the newest is last
-            refusals[name] = versions.get(name, ""), nack
-        if not about:
-            refusals[_WHOLE] = response.version, nack
-
-    def review(self, type_url: str) -> None:
-        """Forget the NACKs of what has been ACKed since, or is gone."""
-        refusals = self.refusals.get(type_url, {})
-        for name in [name for name in refusals if name != _WHOLE and not self._stands(type_url, name)]:
-            del refusals[name]
-        if not refusals:
-            self.refusals.pop(type_url, None)
-
-    def _stands(self, type_url: str, name: str) -> bool:
-        """Whether the resource is there, is asked for, and is not ACKed as it is now; nothing is known while none is served."""
-        state, resources = self.state.of_type(type_url), self.state.resources(type_url)
-        if state is None or resources is None:
-            return state is not None
-        resource = resources.get(name)
-        return (
-            resource is not None
-            and state.subscription.covers(name)
-            and not is_content(state.confirmed(name), resource)
-        )
-
 
 class Envoy:
     """One Envoy that is connected: a live view, until it leaves.
 
-    ``peer`` is its address as gRPC writes it, ``streams`` the numbers of its streams.
+    ``peer`` is its address as gRPC writes it, ``streams`` the numbers of its streams, ``about`` the ``Node`` that it came
+    with, as far as that was kept, and ``since`` when it came.
     """
 
-    __slots__ = ("_only_types", "_streams", "node", "peer", "tenant")
+    __slots__ = ("_only_types", "_streams", "about", "node", "peer", "since", "tenant")
 
-    def __init__(self, tenant: str, node: str, peer: str) -> None:
+    def __init__(self, tenant: str, node: str, peer: str, *, about: Any, since: datetime) -> None:
         self.tenant = tenant
         self.node = node
         self.peer = peer
-        self._streams: dict[int, _Stream] = {}
+        self.about = about
+        self.since = since
+        self._streams: dict[int, StreamRecord] = {}
         # How many streams of a single type there are: without an aggregated one Envoy opens one for each cluster's endpoints.
         self._only_types: Counter[str] = Counter()
 
@@ -174,8 +69,8 @@ class Envoy:
 
     def standing(self, type_url: str, name: str) -> Standing:
         """Return how it stands to a resource; where several streams asked for it, the worst of them counts."""
-        standings = {stream.standing(type_url, name) for stream in self._streams.values()}
-        return max(standings - {Standing.UNASKED}, key=_WORST_LAST.index, default=Standing.UNASKED)
+        standings = (stream.standing(type_url, name) for stream in self._streams.values())
+        return max(standings, key=_badness, default=Standing.UNASKED)
 
     def acked(self, type_url: str) -> dict[str, str]:
         """Return name and version of every resource that it holds: what it ACKed, or came with."""
@@ -197,6 +92,65 @@ class Envoy:
                 }
         return versions
 
+    def resources(self, type_url: str) -> Iterator[ResourceState]:
+        """Yield every resource of a type that it asked for or holds, each once; those that do not exist among them.
+
+        It costs what there is. Whoever lets the streams go on meanwhile hears of each resource as it is when it is yielded.
+        """
+        yield from self._states(type_url, StreamRecord.names)
+
+    def resource(self, type_url: str, name: str) -> ResourceState:
+        """Return how it stands to one resource."""
+        states = list(
+            self._states(type_url, lambda stream, _: iter((name,) if stream.asks(type_url, name) else ()))
+        )
+        return states[0] if states else ResourceState(name, Standing.UNASKED, "", None)
+
+    def open(self, type_url: str) -> Iterator[ResourceState]:
+        """Yield the resources of a type that it is to have and has not ACKed as they are now; it costs what is open."""
+        for state in self._states(type_url, StreamRecord.open):
+            if state.standing not in {Standing.ACKED, Standing.UNASKED}:
+                yield state
+
+    def size(self, type_url: str) -> int:
+        """Return how many resources of a type it is to have."""
+        return sum(stream.size(type_url) for stream in self._streams.values())
+
+    def last_ack(self, type_url: str) -> tuple[datetime, str] | None:
+        """Return when it ACKed a response of a type last, and the type's version then."""
+        acks = filter(None, (stream.acks.get(type_url) for stream in self._streams.values()))
+        return max(((each.at, each.version) for each in acks if each.at is not None), default=None)
+
+    def waits_since(self, type_url: str) -> float | None:
+        """Return when the oldest response of a type that it has not answered was sent, by the streams' clock."""
+        states = filter(None, (stream.state.of_type(type_url) for stream in self._streams.values()))
+        return min((push.sent_at for state in states for push in state.in_flight.values()), default=None)
+
+    def _states(
+        self, type_url: str, names: Callable[[StreamRecord, str], Iterator[str]]
+    ) -> Iterator[ResourceState]:
+        if len(self._streams) == 1:
+            (stream,) = self._streams.values()
+            for name in dict.fromkeys(names(stream, type_url)):
+                yield stream.resource_state(type_url, name, stream.standing(type_url, name))
+            return
+        by_name: dict[str, list[StreamRecord]] = {}
+        for stream in self._streams.values():
+            for name in dict.fromkeys(names(stream, type_url)):
+                by_name.setdefault(name, []).append(stream)
+        for name, streams in by_name.items():
+            # Where several streams asked for it, the worst of them counts.
+            standing, stream = max(
+                ((stream.standing(type_url, name), stream) for stream in streams),
+                key=lambda pair: _badness(pair[0]),
+            )
+            yield stream.resource_state(type_url, name, standing)
+
+    @property
+    def delta(self) -> bool:
+        """Whether it speaks the incremental variant of the protocol, on any of its streams."""
+        return any(stream.state.delta for stream in self._streams.values())
+
     @property
     def refusals(self) -> tuple[Refusal, ...]:
         """What it refused and has neither ACKed since, in other words, nor seen go; one for each resource."""
@@ -211,7 +165,12 @@ class Envoy:
         return f"Envoy({self.node!r} of {self.tenant!r} at {self.peer}, streams {list(self._streams)})"
 
 
-def _all_clusters(stream: _Stream) -> bool:
+def _badness(standing: Standing) -> int:
+    """Return a number that is higher the worse it is; a stream that does not ask is none to count."""
+    return -1 if standing is Standing.UNASKED else WORST_LAST.index(standing)
+
+
+def _all_clusters(stream: StreamRecord) -> bool:
     state = stream.state.of_type(CLUSTER)
     return state is not None and state.subscription.wildcard
 
@@ -220,49 +179,60 @@ class Delivery:
     """Every Envoy that is connected, by tenant. Fed by whoever owns the streams; belongs to one event loop."""
 
     def __init__(self) -> None:
-        self._streams: dict[int, _Stream] = {}
+        self._owners: dict[int, Envoy] = {}
         # Of each tenant the Envoys by peer and node, in the order in which they came.
         self._tenants: dict[str, dict[tuple[str, str], list[Envoy]]] = {}
         self._watchers: dict[str, dict[Watcher, None]] = {}
 
     def joined(
-        self, number: int, state: StreamState, *, tenant: str, node: str, peer: str, only_type: str
+        self,
+        number: int,
+        state: StreamState,
+        *,
+        tenant: str,
+        node: str,
+        peer: str,
+        only_type: str,
+        now: datetime,
+        about: Any = None,
     ) -> None:
         """Take note of a stream whose node is known now; ``only_type`` is "" for an aggregated one."""
         envoys = self._tenants.setdefault(tenant, {}).setdefault((peer, node), [])
         envoy = next((envoy for envoy in envoys if only_type or not envoy.aggregated), None)
         if envoy is None:
-            envoy = Envoy(tenant, node, peer)
+            envoy = Envoy(tenant, node, peer, about=about, since=now)
             envoys.append(envoy)
-        envoy._streams[number] = self._streams[number] = _Stream(number, only_type, envoy, state)  # noqa: SLF001
+        envoy._streams[number] = StreamRecord(only_type, state)  # noqa: SLF001 — only here do streams come and go
+        self._owners[number] = envoy
         if only_type:
-            envoy._only_types[only_type] += 1  # noqa: SLF001 — only here do streams come and go
+            envoy._only_types[only_type] += 1  # noqa: SLF001
 
     def answered(self, number: int, outcome: Outcome, now: datetime) -> None:
         """Take note of a request that its stream's state has taken."""
-        stream = self._streams[number]
+        stream = self._record(number)
         if stream.refusals:
             if outcome.kind == "ack":
-                stream.refusals.get(outcome.type_url, {}).pop(_WHOLE, None)
+                stream.refusals.get(outcome.type_url, {}).pop(WHOLE, None)
             stream.review(outcome.type_url)
-        if outcome.kind == "nack":
+        if outcome.kind == "ack":
+            stream.acked(outcome, now)
+        elif outcome.kind == "nack":
             stream.nacked(outcome, now)
-        self._tell(stream.envoy.tenant, number)
+        self._tell(self._owners[number].tenant, number)
 
     def changed(self, number: int, changes: Changes) -> None:
         """Take note that a stream's state has taken a change of its snapshot."""
-        stream = self._streams[number]
+        stream = self._record(number)
         for type_url in changes if stream.refusals else ():
             stream.review(type_url)
-        self._tell(stream.envoy.tenant, number)
+        self._tell(self._owners[number].tenant, number)
 
     def left(self, number: int) -> None:
         """Take note of a stream's end. One whose node was never known is none that joined."""
-        stream = self._streams.pop(number, None)
-        if stream is None:
+        envoy = self._owners.pop(number, None)
+        if envoy is None:
             return
-        envoy = stream.envoy
-        del envoy._streams[number]  # noqa: SLF001
+        stream = envoy._streams.pop(number)  # noqa: SLF001
         if stream.only_type:
             envoy._only_types -= Counter((stream.only_type,))  # noqa: SLF001
         if not envoy.streams:
@@ -305,5 +275,7 @@ class Delivery:
 
     def state(self, number: int) -> StreamState | None:
         """Return the state of a stream, None where that has left."""
-        stream = self._streams.get(number)
-        return stream.state if stream else None
+        return self._record(number).state if number in self._owners else None
+
+    def _record(self, number: int) -> StreamRecord:
+        return self._owners[number]._streams[number]  # noqa: SLF001

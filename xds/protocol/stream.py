@@ -48,6 +48,11 @@ class StreamState:
         self._turn = 0
 
     @property
+    def delta(self) -> bool:
+        """Whether it is a stream of the incremental variant."""
+        return self._delta
+
+    @property
     def attached(self) -> bool:
         """Whether there is a snapshot to serve."""
         return self._snapshot is not None

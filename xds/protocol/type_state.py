@@ -148,9 +148,12 @@ class TypeState(ABC):
     @property
     def holdings(self) -> dict[str, Held]:
         """What the client is known to hold, by name."""
-        steps = (push.steps for push in self.in_flight.values())
-        held = {name: self.confirmed(name) for name in chain(self._known, *steps)}
-        return {name: known for name, known in held.items() if known}
+        return {name: held for name in self.tracked if (held := self.confirmed(name))}
+
+    @property
+    def tracked(self) -> Iterator[str]:
+        """The names that the client may hold, some of them twice."""
+        return chain(self._known, *(push.steps for push in self.in_flight.values()))
 
     def confirmed(self, name: str) -> Held | None:
         """Return what the client is known to hold under a name: what it ACKed, or came with; None for nothing."""

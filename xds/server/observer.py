@@ -6,7 +6,7 @@ return at once.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Literal, NamedTuple, ParamSpec, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import structlog
 
@@ -145,41 +145,43 @@ class LoggingObserver(Observer):
             self._log.warning("stream ended", type=short(end.type_url), status=end.status, **fields)
 
 
-_P = ParamSpec("_P")
-
-
 class Guarded(Observer):
-    """Passes on to an observer what there is to hear. Its faults are logged, and change nothing on the stream."""
+    """Passes on to observers what there is to hear. Their faults are logged, and change nothing on the stream."""
 
-    def __init__(self, observer: Observer) -> None:
-        self._observer = observer
+    def __init__(self, *observers: Observer) -> None:
+        self._observers = list(observers)
         self._log = structlog.get_logger("xds.server")
+
+    def add(self, observer: Observer) -> None:
+        """Pass on to this one as well, after those that are there."""
+        self._observers.append(observer)
 
     def opened(self, stream: StreamInfo, *, known: bool) -> None:
         """Pass it on."""
-        self._pass_on(self._observer.opened, stream, known=known)
+        self._pass_on(lambda observer: observer.opened(stream, known=known))
 
     def requested(self, stream: StreamInfo, request: Any) -> None:
         """Pass it on."""
-        self._pass_on(self._observer.requested, stream, request)
+        self._pass_on(lambda observer: observer.requested(stream, request))
 
     def pushed(self, stream: StreamInfo, response: Response, seconds: float) -> None:
         """Pass it on."""
-        self._pass_on(self._observer.pushed, stream, response, seconds)
+        self._pass_on(lambda observer: observer.pushed(stream, response, seconds))
 
     def answered(self, stream: StreamInfo, type_url: str, outcome: Outcome, seconds: float) -> None:
         """Pass it on."""
-        self._pass_on(self._observer.answered, stream, type_url, outcome, seconds)
+        self._pass_on(lambda observer: observer.answered(stream, type_url, outcome, seconds))
 
     def closed(self, stream: StreamInfo, end: End) -> None:
         """Pass it on."""
-        self._pass_on(self._observer.closed, stream, end)
+        self._pass_on(lambda observer: observer.closed(stream, end))
 
-    def _pass_on(self, hear: Callable[_P, None], *args: _P.args, **kwargs: _P.kwargs) -> None:
-        try:
-            hear(*args, **kwargs)
-        except Exception:  # noqa: BLE001 — logged with its traceback
-            self._log.exception("an observer failed", observer=type(self._observer).__qualname__)
+    def _pass_on(self, hear: Callable[[Observer], None]) -> None:
+        for observer in self._observers:
+            try:
+                hear(observer)
+            except Exception:  # noqa: BLE001 — logged with its traceback
+                self._log.exception("an observer failed", observer=type(observer).__qualname__)
 
 
 def _milliseconds(seconds: float) -> float:

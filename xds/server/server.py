@@ -62,10 +62,11 @@ class XdsServer:
         self.ended: Counter[Status] = Counter()
         #: Which Envoys are connected, and what each of them ACKed and refused.
         self.delivery = Delivery()
+        self._observers = Guarded(observer or LoggingObserver())
         self._shared = Shared(
             cache=cache,
             delivery=self.delivery,
-            observer=Guarded(observer or LoggingObserver()),
+            observer=self._observers,
             tenant_of=tenant_of,
             admit=admit or (CertificateTenants() if credentials else admit_everybody),
             control_plane=ControlPlane(identifier=identifier).SerializeToString(),
@@ -78,6 +79,10 @@ class XdsServer:
         self._stream_numbers = itertools.count(1)
         self._server: Any = None
         self._stopping = False
+
+    def observe(self, observer: Observer) -> None:
+        """Let a further observer hear what happens on the streams from now on."""
+        self._observers.add(observer)
 
     async def start(self, address: str) -> int:
         """Listen on ``host:port`` (port 0: any free one) and return the port.

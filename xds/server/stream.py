@@ -16,8 +16,8 @@ from typing import Any, Final
 import grpc
 from google.protobuf.message import DecodeError
 
-from xds.messages import DeltaDiscoveryRequest, DiscoveryRequest
-from xds.protocol import Delivery, ProtocolError, StreamState
+from xds.messages import DeltaDiscoveryRequest, DiscoveryRequest, Node
+from xds.protocol import Delivery, ProtocolError, Response, StreamState
 from xds.server.identity import Admit, RefusedError
 from xds.server.limits import LimitError, Limits, Measure, Seat
 from xds.server.observer import End, Observer, Status, StreamInfo
@@ -32,6 +32,8 @@ _LONGEST_NODE: Final = 1024
 """Characters of a node's id and of a tenant; both stand in every line of log."""
 _LONGEST_DETAILS: Final = 500
 """Characters of a status's text: gRPC sends it as a header, percent-encoded, and clients take 8 kB of headers."""
+_LARGEST_METADATA: Final = 4096
+"""Bytes of a node's metadata that are kept for as long as the Envoy is connected."""
 _LEFT: Final = End("OK", "client closed the stream")
 _GONE: Final = End("CANCELLED", "connection lost")
 
@@ -40,6 +42,15 @@ def tenant_of_node(node: Any) -> str:
     """Return the tenant of an ``envoy.config.core.v3.Node``: its cluster, or its id where that is empty."""
     tenant: str = node.cluster or node.id
     return tenant
+
+
+def _about(node: Any) -> Any:
+    """Return what is kept of a node: who it is and where, without the 60 kB of extensions that Envoy lists."""
+    about = Node(id=node.id, cluster=node.cluster, user_agent_name=node.user_agent_name[:_LONGEST_NODE])
+    for field in ("locality", "metadata", "user_agent_build_version"):
+        if node.HasField(field) and getattr(node, field).ByteSize() <= _LARGEST_METADATA:
+            getattr(about, field).CopyFrom(getattr(node, field))
+    return about
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +89,8 @@ class Stream:
         self._wake = asyncio.Event()
         self._writing: asyncio.Timeout | None = None
         self._due_since: float | None = None
+        # The response that is being written, and since when it was due.
+        self._written: tuple[Response, float] | None = None
         # Whether a request, and not a change or an ACK, is what responses are due for.
         self._asked = False
         self._unwatch: Callable[[], None] | None = None
@@ -177,16 +190,24 @@ class Stream:
                     message = response.encode(self._shared.control_plane)
                     if asked:
                         self._pace.response(time.thread_time() - began, len(message), now)
+                    self._written = response, since
                     if not await self._write(message):
                         break
                     now = self._loop.time()
                     if asked:
                         began = time.thread_time()
-                    self._shared.observer.pushed(self.info, response, now - since)
+                    self._tell_pushed(now)
                 else:
                     await self._sleep(due.wake_at)
         except Exception as error:  # noqa: BLE001 — told apart there
             self._fail(error)
+
+    def _tell_pushed(self, now: float) -> None:
+        """Tell of a response that the client has, once: when its write returns, or by the answer where that comes sooner."""
+        if self._written is not None:
+            response, since = self._written
+            self._written = None
+            self._shared.observer.pushed(self.info, response, now - since)
 
     async def _write(self, message: bytes) -> bool:
         """Write a message, and say whether the stream is to go on."""
@@ -234,6 +255,8 @@ class Stream:
         outcome = self._state.request(request)
         self._measure.taken(types=len(self._state.types), names=self._state.names)
         self._shared.delivery.answered(self.info.stream, outcome, datetime.now(UTC))
+        if outcome.push and self._written and outcome.push.response.nonce == self._written[0].nonce:
+            self._tell_pushed(now)
         sent_at = outcome.push.sent_at if outcome.push else now
         self._shared.observer.answered(self.info, outcome.type_url, outcome, now - sent_at)
         self._asked = self._asked or outcome.asks
@@ -265,6 +288,8 @@ class Stream:
             node=info.node,
             peer=info.peer,
             only_type=info.only_type,
+            now=datetime.now(UTC),
+            about=_about(node),
         )
         snapshot = shared.cache.get(tenant)
         shared.observer.opened(self.info, known=snapshot is not None and not snapshot.is_empty)

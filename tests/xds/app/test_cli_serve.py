@@ -31,6 +31,7 @@ from xds.app.cli import main
 
 class ControlPlane:
     registry = None
+    admin_services = ()
     def __init__(self, settings): pass
     def unready(self): return {{}}
     async def start(self): structlog.get_logger().info("started")

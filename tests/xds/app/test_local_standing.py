@@ -11,7 +11,7 @@ import pytest
 from kube.objects import ObjectRef
 from xds.app.demo.waiting import Journal
 from xds.app.local_standing import LocalStanding
-from xds.protocol.delivery import Refusal, Standing
+from xds.protocol import Refusal, Standing
 from xds.snapshot.types import CLUSTER, LISTENER
 
 TENANT = "tenant-a"

@@ -60,7 +60,9 @@ class Fleet:
         """Open a stream."""
         number = next(self._numbers)
         client = self.clients[number] = Client(self, number, delta=delta, only_type=only_type)
-        self.delivery.joined(number, client.state, tenant=TENANT, node=node, peer=peer, only_type=only_type)
+        self.delivery.joined(
+            number, client.state, tenant=TENANT, node=node, peer=peer, only_type=only_type, now=self.now
+        )
         return client
 
     def leave(self, client: Client) -> None:

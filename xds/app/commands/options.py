@@ -1,11 +1,14 @@
 """What the options of several commands share."""
 
 from collections.abc import Callable
-from typing import Annotated, Final, TypeAlias, TypeVar
+from pathlib import Path
+from typing import Annotated, Final, Literal, NamedTuple, TypeAlias, TypeVar
 
 import typer
 
 from xds.app import settings
+from xds.app.address import target_address
+from xds.app.bootstrap import tenant_name
 
 _T = TypeVar("_T")
 
@@ -24,6 +27,80 @@ def parser(parse: Callable[[str], _T]) -> Callable[[str | _T], _T]:
     return parsed
 
 
+class NamespacedName(NamedTuple):
+    """Which LoadBalancer is meant."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+def loadbalancer_name(text: str) -> NamespacedName:
+    """Return namespace and name of a LoadBalancer. Raises ValueError with the remedy."""
+    namespace, slash, name = text.partition("/")
+    if not slash or not namespace or not name or "/" in name:
+        raise ValueError(f"{text!r}: write NAMESPACE/NAME, as `kubectl get lb -A` shows them")
+    return NamespacedName(namespace, name)
+
+
+LoadBalancerName: TypeAlias = Annotated[
+    NamespacedName,
+    typer.Argument(
+        parser=parser(loadbalancer_name),
+        metavar="NAMESPACE/NAME",
+        help="The LoadBalancer; its namespace is the tenant.",
+    ),
+]
+Manifests: TypeAlias = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--manifests",
+        metavar="DIR",
+        help="Ask this folder of manifests in place of a control plane; may be given several times.",
+    ),
+]
+AdminAddress: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        parser=parser(lambda text: str(target_address(text))),
+        metavar="HOST:PORT",
+        envvar="KUBELB_XDS_ADMIN_ADDRESS",
+        help="The admin listener of the control plane that is asked; kubectl port-forward reaches one in a cluster.",
+    ),
+]
+AdminTlsDir: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        envvar="KUBELB_XDS_ADMIN_TLS_DIR",
+        help="Ask over mutual TLS: a folder with ca.crt, which vouches for the listener, and tls.crt and tls.key, which one of"
+        " --admin-client-ca issued.",
+        show_default="plaintext, for loopback",
+    ),
+]
+Output: TypeAlias = Annotated[
+    Literal["table", "json"], typer.Option("--output", "-o", help="For people, or for programs.")
+]
+Tenant: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        parser=parser(tenant_name),
+        metavar="NAMESPACE",
+        help="Only of this tenant.",
+        show_default="all tenants",
+    ),
+]
+Types: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--type",
+        metavar="TYPE",
+        help="Only of this type: CDS, EDS, LDS, RDS, SDS or a type URL; may be given several times.",
+        show_default="all types",
+    ),
+]
 VerifyWithoutCa: TypeAlias = Annotated[
     settings.VerifyWithoutCa,
     typer.Option(

@@ -63,7 +63,7 @@ AdminAddress: TypeAlias = Annotated[
         parser=parser(lambda text: text if text == settings.OFF else str(listen_address(text))),
         metavar="HOST:PORT",
         envvar="KUBELB_XDS_ADMIN_ADDRESS",
-        help="Where gRPC health and reflection are, for those who run this; port 0 takes any free one, off is nowhere. Anywhere"
+        help="Where status, explain, dump and watch ask, with gRPC health and reflection, for those who run this; port 0 takes any free one, off is nowhere. Anywhere"
         " but on loopback it needs --admin-client-ca.",
     ),
 ]

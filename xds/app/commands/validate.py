@@ -3,11 +3,11 @@
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from xds.app.commands.options import DEFAULTS, CaExpiryWarningDays, VerifyWithoutCa
+from xds.app.commands.options import DEFAULTS, CaExpiryWarningDays, Output, VerifyWithoutCa
 
 
 def validate(
@@ -15,9 +15,7 @@ def validate(
         list[Path], typer.Argument(metavar="DIR", help="Folders of manifests, as serve takes them.")
     ],
     *,
-    output: Annotated[
-        Literal["table", "json"], typer.Option("--output", "-o", help="For people, or for programs.")
-    ] = "table",
+    output: Output = "table",
     verify_without_ca: VerifyWithoutCa = DEFAULTS.verify_without_ca,
     ca_expiry_warning_days: CaExpiryWarningDays = DEFAULTS.ca_expiry_warning_days,
 ) -> int:

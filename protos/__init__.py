@@ -1,0 +1,1 @@
+"""The project's own gRPC services, and what makes Python of them."""
