@@ -44,8 +44,9 @@ PATIENCE = 10
 """Seconds, the setting: when the program has said all that it is going to say."""
 GOALS = {"synced": "10 s", "memory": "200 MB", "patch": "25 ms", "written": "0"}
 HURRIED = f"""
-from kube.controllers.writer import Writer
-Writer.__init__.__kwdefaults__["rate"] = 1000.0
+from kube.controllers import writer
+writer.PARALLEL = 64
+writer.Writer.__init__.__kwdefaults__["rate"] = 1000.0
 {MAIN}
 """
 """The program with twenty times the rate at which it writes: 10,000 LoadBalancers would take it seven minutes."""
@@ -168,7 +169,7 @@ async def patched(admin: ApiClient, port: int, authorities: Authorities) -> tupl
 
 async def _take(client: XdsClient) -> float:
     """Read a response and ACK it; return the moment when it was there."""
-    response = await client.receive()
+    response = await client.receive(within=60)
     moment = time.monotonic()
     await client.ack(response)
     return moment
