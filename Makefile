@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 # Tests wait about as much as they work. JOBS=0 runs them one after the other.
 # pytest ends with 5 where ARGS choose none of the tests.
-JOBS   ?= 2
+JOBS   ?= 3
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 
 .DEFAULT_GOAL := help

@@ -295,6 +295,19 @@ def test_the_other_commands_tell_nothing(tmp_path: Path) -> None:
         "serve with a key for one": ("serve", "--kubernetes", "--kubeconfig", key),
         "certgen with a kubeconfig": ("certgen", "--kubernetes", "--kubeconfig", kubeconfig),
         "certgen with a broken one": ("certgen", "--kubernetes", "--kubeconfig", broken),
+        "ccm": (
+            "ccm",
+            "--cluster-name",
+            "primary",
+            "--kubeconfig",
+            key,
+            "--management-kubeconfig",
+            kubeconfig,
+        ),
+        "ccm with a broken kubeconfig": (
+            *("ccm", "--cluster-name", "primary"),
+            *("--kubeconfig", kubeconfig, "--management-kubeconfig", broken),
+        ),
         "demo": ("demo", "--help"),
         **{
             name: (name, *words, "--admin-address", "127.0.0.1:1", "--admin-tls-dir", keys)
