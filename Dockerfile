@@ -17,11 +17,11 @@ RUN python -m venv --without-pip /opt/kubelb-xds \
 COPY pyproject.toml README.md LICENSE ./
 COPY kube kube
 COPY xds xds
-# The same files at every build: the wheel's dates are fixed, and compiled modules hold no date. The Kubernetes client's classes for
-# each kind, 2,000 modules, are never imported.
+# The same files at every build: the wheel's dates are fixed, and compiled modules hold no date (-f: pip has left some that do).
+# The Kubernetes client's classes for each kind, 2,000 modules, are never imported.
 RUN SOURCE_DATE_EPOCH=946684800 /opt/build/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir /wheels . \
     && /opt/build/bin/pip --python /opt/kubelb-xds install --quiet --no-compile --no-index --no-deps /wheels/*.whl \
-    && python -m compileall -q --invalidation-mode unchecked-hash -x '/kubernetes/(aio/)?client/(api|models)/' /opt/kubelb-xds/lib
+    && python -m compileall -q -f --invalidation-mode unchecked-hash -x '/kubernetes/(aio/)?client/(api|models)/' /opt/kubelb-xds/lib
 
 FROM base AS runtime
 COPY --from=build /opt/kubelb-xds /opt/kubelb-xds
