@@ -1,5 +1,6 @@
 """What all tests share: an option, the API server, the marks that say what a test needs, and that nothing is skipped in CI."""
 
+import gc
 from collections.abc import Iterator
 
 import pytest
@@ -65,10 +66,8 @@ def pytest_configure(config: pytest.Config) -> None:
         share(int(worker["workerid"].removeprefix("gw")), worker["workercount"])
 
 
-def pytest_report_header() -> str:
-    """Say whether docker-compose.yml is run for real."""
-    why_not = docker_engine.problem()
-    return f"docker-compose.yml is parsed, and not run: {why_not}" if why_not else "docker-compose.yml is run"
+import gc
+from collections.abc import Iterator
 
 
 @pytest.hookimpl(tryfirst=True)

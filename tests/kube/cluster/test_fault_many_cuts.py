@@ -37,7 +37,7 @@ async def test_each_change_is_seen_once(
                 await admin.apply(last[name])
                 applied[name] += 1
 
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(CUTS):  # a second each, where a twentieth is the rule
             await asyncio.gather(*map(change, NAMES))
         for name in NAMES:  # enough events for what is left of the last cut
             last[name] = loadbalancer(namespace, name, port=20001 + applied[name])

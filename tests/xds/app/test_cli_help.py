@@ -1,6 +1,6 @@
 import json
+import resource
 import sys
-import time
 from dataclasses import fields
 from importlib import metadata
 from types import ModuleType
@@ -50,15 +50,14 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 def test_help_answers_within_half_a_second() -> None:
-    """`kubelb-xds --help` takes less than half a second, the start of Python included."""
-    fastest = float("inf")
-    for _ in range(10):  # the best of some, as other processes share the machine
-        began = time.monotonic()
-        assert run("--help").returncode == 0
-        fastest = min(fastest, time.monotonic() - began)
-        if fastest < 0.5:
-            break
-    assert fastest < 0.5
+    """`kubelb-xds --help` takes less than half a second, the start of Python included.
+
+    It waits for nothing, so the time of the CPU is counted: other processes share the machine.
+    """
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert run("--help").returncode == 0
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.5
 
 
 @pytest.mark.parametrize("command", COMMANDS)
