@@ -66,8 +66,19 @@ def pytest_configure(config: pytest.Config) -> None:
         share(int(worker["workerid"].removeprefix("gw")), worker["workercount"])
 
 
-import gc
-from collections.abc import Iterator
+def pytest_report_header() -> str:
+    """Say whether docker-compose.yml is run for real."""
+    why_not = docker_engine.problem()
+    return f"docker-compose.yml is parsed, and not run: {why_not}" if why_not else "docker-compose.yml is run"
+
+
+def pytest_collection_finish() -> None:
+    """Have the garbage collector pass over modules and tests: they are most of what there is, and stay until the end.
+
+    Some tests collect garbage to see what is left of them, which takes milliseconds so, and a fifth of a second else.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,7 +1,7 @@
 """Every reason that a condition of this program gives, by the condition's type.
 
 A reason that is not listed here is an error of mypy's wherever one is given, and one that README's table of conditions does not
-explain fails a test. Reasons of warnings are in the log only: the condition stays True, and its message has their texts.
+explain fails a test. Reasons of warnings are in the log and in Events: the condition stays True, and its message has their texts.
 """
 
 from collections.abc import Mapping

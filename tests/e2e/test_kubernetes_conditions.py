@@ -51,7 +51,7 @@ async def test_what_it_names(cluster: Written, writing: World) -> None:
     wrong: list[tuple[str, Object | None]] = [
         ('names "backend-ca", and namespace', None),
         ("secret backend-ca missing 'ca.crt' key", without_key),
-        ("ca.crt, block 1", {**secret(cluster.tenant, "backend-ca", GARBAGE)}),
+        (f"Secret {cluster.tenant}/backend-ca: ca.crt", {**secret(cluster.tenant, "backend-ca", GARBAGE)}),
     ]
     mark = 0
     await writing.put("web", loadbalancer("web", 443, 30443, policy="Verify", ca="backend-ca"))
