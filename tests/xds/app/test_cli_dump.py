@@ -101,7 +101,7 @@ async def test_json_and_yaml_say_the_same(dump: Any) -> None:
         (("--type", "CDS", "--name", DNS), {DNS}, set()),
         (("--type", "EDS"), {WEB}, set()),
     ],
-    ids=" ".join,
+    ids=["cds", "LDS", "name", "type-and-name", "EDS"],
 )
 async def test_types_and_names_choose(
     dump: Any, words: tuple[str, ...], clusters: set[str], listeners: set[str]
