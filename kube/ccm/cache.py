@@ -1,7 +1,8 @@
 """What one informer brings, in the store, and newer where this program wrote: it never decides on what it has itself overwritten.
 
-A write's answer is the object as it is then, and comes before the watch has it. Until the watch is as far, what is older is
-passed over. Does not know what the objects mean.
+A write's answer is the object as it is then, and comes before the watch has it, as a rule. Until the watch is as far, what is older
+is passed over; where the watch is further already, the answer is. Versions of one resource can be compared as numbers (KEP-5504).
+Does not know what the objects mean.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -49,6 +50,8 @@ class Cache(Consumer):
         self._clock = clock
         # Versions that this program wrote and no watch has brought.
         self._written: dict[ObjectRef, int] = {}
+        # How far the watch is: what had happened by then is in the store, or on its way there.
+        self._seen = 0
         self._informer = Informer(
             api, resource, self, removals, namespace=namespace, query=query, timing=timing, clock=clock
         )
@@ -66,7 +69,7 @@ class Cache(Consumer):
     def assume(self, found: Written) -> None:
         """Take a write's answer."""
         version = found.metadata.resource_version
-        if version.isdecimal() and self._is_news(found.ref, version):
+        if version.isdecimal() and int(version) > self._seen and self._is_news(found.ref, version):
             self._written[found.ref] = int(version)
             self._informer.adopt(found.ref)
             self._put((found,))
@@ -81,15 +84,18 @@ class Cache(Consumer):
 
     def wants(self, ref: ObjectRef, version: str) -> bool:
         """Return whether a version is not older than what was written."""
+        self._see(version)
         return self._is_news(ref, version)
 
     def may_lack(self, ref: ObjectRef, version: str) -> bool:
         """Return whether a list is older than what was written."""
+        self._see(version)
         return not self._is_news(ref, version)
 
     def listing(self) -> None:
         """Hear that a list begins: what was written before is in it, and versions may have gone back."""
         self._written.clear()
+        self._seen = 0
 
     def listed(self) -> None:
         """Hear that a list was complete."""
@@ -117,6 +123,10 @@ class Cache(Consumer):
         used = [each for each in found if self._use(each)]
         useless = [each.ref for each in found if not self._use(each)]
         self._store.apply(now=self._clock(), upserts=used, removals=(*gone, *useless), invalid=invalid)
+
+    def _see(self, version: str) -> None:
+        if version.isdecimal():
+            self._seen = max(self._seen, int(version))
 
     def _is_news(self, ref: ObjectRef, version: str) -> bool:
         written = self._written.get(ref)

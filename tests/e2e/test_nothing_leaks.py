@@ -126,6 +126,7 @@ def test_validate_tells_nothing(tmp_path: Path, output: str) -> None:
     search(done.stdout, done.stderr)
 
 
+@pytest.mark.parametrize("manifests", SECRETS, indirect=True)
 @pytest.mark.parametrize("command", ["explain", "probe"])
 @pytest.mark.parametrize("output", ["table", "json"])
 def test_explain_and_probe_tell_nothing(

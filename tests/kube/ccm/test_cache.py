@@ -91,6 +91,22 @@ def test_an_answer_that_comes_late(fed: Fed) -> None:
     assert fed.known == "5"
 
 
+def test_an_answer_that_the_watch_has_overtaken(fed: Fed) -> None:
+    """On a busy machine the watch may bring what came after a write before the write's answer is read: the newer stays."""
+    fed.watch(version(5))
+    fed.watch(version(6))
+    fed.cache.assume(version(5))
+    assert fed.known == "6"
+
+
+def test_an_answer_about_what_is_gone_meanwhile(fed: Fed) -> None:
+    """Nor does it bring back what the watch has said is deleted."""
+    fed.watch(version(5))
+    fed.delete(6)
+    fed.cache.assume(version(5))
+    assert fed.known == ""
+
+
 def test_a_list_from_before_lacks_it(fed: Fed) -> None:
     """That is no removal: it was created while the list was on its way."""
     fed.cache.listing()
