@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import structlog
@@ -33,8 +34,14 @@ __all__ = [
 
 
 @pytest.fixture(autouse=True)
-def logs_end_with_the_test() -> Iterator[None]:
-    """Log as before after a test that ran a command in this process: what that wrote to is closed by then."""
+def logs_end_with_the_test(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Log as before after a test that ran a command in this process: what that wrote to is closed by then, and no logger keeps it."""
+    configure = structlog.configure
+
+    def without_cache(**how: Any) -> None:
+        configure(**{**how, "cache_logger_on_first_use": False})
+
+    monkeypatch.setattr(structlog, "configure", without_cache)
     yield
     structlog.reset_defaults()
 
