@@ -151,8 +151,12 @@ def main() -> int:
         metavar="N",
         help=f"how many, at most {MOST:,} (default: 1000)",
     )
-    parser.add_argument("--tenant", default="tenant-primary", help="whose they are: node.cluster of the clients")
-    parser.add_argument("--port", type=int, default=18000, help="xDS, plaintext on 127.0.0.1 (default: 18000)")
+    parser.add_argument(
+        "--tenant", default="tenant-primary", help="whose they are: node.cluster of the clients"
+    )
+    parser.add_argument(
+        "--port", type=int, default=18000, help="xDS, plaintext on 127.0.0.1 (default: 18000)"
+    )
     parser.add_argument(
         "--control-port", type=int, default=18001, help="control requests, on 127.0.0.1 (default: 18001)"
     )

@@ -20,9 +20,9 @@ const usage = `usage: load [flags] NAME=HOST:PORT,HOST:CONTROLPORT ...
 
 Each server gets its streams, one server after the other, and then its bumps, by turns. Lines of JSON:
 
-  {"server": NAME, "what": "connected", "seconds", "cpu_ms", "memory_mb"}   from the first connect to all clusters on all streams
+  {"server": NAME, "what": "connected", "seconds", "cpu_ms", "memory_mb", "peak_mb"}   from the first connect to all clusters on all streams
   {"server": NAME, "what": "bump", "first_ms", "p50_ms", "p99_ms", "last_ms"}   from the control request to the streams
-  {"server": NAME, "what": "done", "bumps", "cpu_ms" (a bump), "memory_mb"}
+  {"server": NAME, "what": "done", "bumps", "cpu_ms" (a bump), "memory_mb", "peak_mb"}
 
 flags:
 `
@@ -94,13 +94,13 @@ func run(o options, texts []string) error {
 		if err != nil {
 			return err
 		}
-		memory, err := f.server.memory()
+		memory, peak, err := f.server.memory()
 		if err != nil {
 			return err
 		}
 		say(map[string]any{
 			"server": f.server.name, "what": "done", "bumps": o.bumps,
-			"cpu_ms": ms(ended-began[i]) / float64(o.bumps), "memory_mb": memory,
+			"cpu_ms": ms(ended-began[i]) / float64(o.bumps), "memory_mb": memory, "peak_mb": peak,
 		})
 	}
 	return nil
@@ -158,12 +158,12 @@ func (f *fleet) connect() error {
 	if err != nil {
 		return err
 	}
-	memory, err := f.server.memory()
+	memory, peak, err := f.server.memory()
 	if err != nil {
 		return err
 	}
 	say(map[string]any{
-		"server": f.server.name, "what": "connected", "seconds": took.Seconds(), "cpu_ms": ms(after - before), "memory_mb": memory,
+		"server": f.server.name, "what": "connected", "seconds": took.Seconds(), "cpu_ms": ms(after - before), "memory_mb": memory, "peak_mb": peak,
 	})
 	return nil
 }

@@ -78,26 +78,31 @@ func (s *server) cpu() (time.Duration, error) {
 	return time.Duration(total) * time.Second / ticks, nil
 }
 
-// memory returns the resident memory in megabytes.
-func (s *server) memory() (float64, error) {
-	total := 0
+// memory returns the resident memory in megabytes: as it is now, and the most that there ever was.
+func (s *server) memory() (now, peak float64, err error) {
 	for _, pid := range s.pids {
 		file, err := os.Open(fmt.Sprintf("/proc/%d/status", pid))
 		if err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 		defer file.Close()
 		for lines := bufio.NewScanner(file); lines.Scan(); {
-			if value, found := strings.CutPrefix(lines.Text(), "VmRSS:"); found {
-				n, err := strconv.Atoi(strings.Fields(value)[0])
-				if err != nil {
-					return 0, err
-				}
-				total += n
+			fields := strings.Fields(lines.Text())
+			if len(fields) < 2 || fields[0] != "VmRSS:" && fields[0] != "VmHWM:" {
+				continue
+			}
+			n, err := strconv.Atoi(fields[1])
+			if err != nil {
+				return 0, 0, err
+			}
+			if megabytes := float64(n) * 1024 / 1e6; fields[0] == "VmRSS:" {
+				now += megabytes
+			} else {
+				peak += megabytes
 			}
 		}
 	}
-	return float64(total) * 1024 / 1e6, nil
+	return now, peak, nil
 }
 
 // settle waits until the processes have rested for a moment, three seconds at most, and returns what they have used so far.
