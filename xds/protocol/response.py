@@ -4,10 +4,17 @@ Field numbers are those of ``envoy/service/discovery/v3/discovery.proto``; a tes
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
-from xds.snapshot import Resource, sotw_bytes
+from xds.snapshot import Resource, delta_bytes, sotw_bytes
 from xds.snapshot.resource import delimited
+
+
+@lru_cache(maxsize=1024)
+def _text(tag: bytes, text: str) -> bytes:
+    """Return a field that holds a text: many streams are sent the same versions and types."""
+    return tag + delimited(text.encode())
 
 
 class Response(NamedTuple):
@@ -23,8 +30,13 @@ class Response(NamedTuple):
     # Names that the client is to forget; in state of the world it does by their absence.
     removed: tuple[str, ...]
     delta: bool
-    # State of the world: the resources as they stand in the response, where they were joined for all streams.
+    # The resources as they stand in the response, where they were joined for all streams.
     joined: bytes = b""
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it takes."""
+        return len(self.joined) or sum(len(resource.body) for resource in self.resources)
 
     def encode(self, control_plane: bytes) -> bytes:
         """Return the encoded ``DiscoveryResponse`` or ``DeltaDiscoveryResponse``.
@@ -34,15 +46,10 @@ class Response(NamedTuple):
         return b"".join(self._parts(control_plane))
 
     def _parts(self, control_plane: bytes) -> Iterator[bytes]:
-        yield b"\x0a" + delimited(self.version.encode())
-        if self.delta:
-            for resource in self.resources:
-                yield resource.delta_head
-                yield resource.body
-        else:
-            yield self.joined or sotw_bytes(self.resources)
-        yield b"\x22" + delimited(self.type_url.encode())
-        yield b"\x2a" + delimited(self.nonce.encode())
+        yield _text(b"\x0a", self.version)
+        yield self.joined or (delta_bytes if self.delta else sotw_bytes)(self.resources)
+        yield _text(b"\x22", self.type_url)
+        yield _text(b"\x2a", self.nonce)
         if self.delta:
             for name in self.removed:
                 yield b"\x32" + delimited(name.encode())
