@@ -24,6 +24,7 @@ demo-kubernetes: $(VENV)/.dev ## Play the reference's tutorial with kubectl on t
 test: $(VENV)/.dev ## Run every test (ARGS='-k name' for some)
 	@$(BIN)/python -m tests.envtest.assets >/dev/null
 	@$(BIN)/python -m tests.grpcurl.program >/dev/null
+	@$(BIN)/python -m bench.programs >/dev/null
 	$(PYTEST) -m 'not alone' $(ARGS) || [ $$? -eq 5 ]
 	$(BIN)/python -m pytest -m alone $(ARGS) || [ $$? -eq 5 ]
 
@@ -50,6 +51,7 @@ bench: $(VENV)/.dev ## Print what messages cost, 10,000 LoadBalancers on a real 
 	$(BIN)/python -m bench.ccm
 
 bench-peer: $(VENV)/.dev ## Measure side by side with go-control-plane, by turns: a quarter of an hour, on a quiet machine (ARGS=--help)
+	$(BIN)/python -m bench.pipeline
 	$(BIN)/python -m bench.side_by_side $(ARGS)
 
 golden: $(VENV)/.dev ## Write the translation's golden files anew: read the diff before you commit it

@@ -179,7 +179,7 @@ class TypeState(ABC):
     def compare(self, resources: ResourceSet) -> None:
         """Compare everything that the client wants or holds with a set that is new to it."""
         self._compared = True
-        wanted = resources.names if self.subscription.wildcard else self.subscription.names
+        wanted: Iterable[str] = resources.names if self.subscription.wildcard else self.subscription.names
         tracked = {**self._known, **self.upserts, **self._refused}
         if not tracked and not self._leaving:
             # A client that is new: many come at once when a server does, and there is nothing to weigh for them.
