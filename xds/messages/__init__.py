@@ -5,7 +5,7 @@ descriptor pool of their own: they clash with nobody's ``envoy`` or ``xds`` pack
 classes for the same messages beside them. The names below are those that this project uses; ``message_class`` makes any
 other message of Envoy's API.
 
-Importing this module takes about a second: whoever only prints a help text does not.
+Importing this module takes about a second the first time, and a tenth of one from then on (``_kept``).
 """
 
 from typing import Any
