@@ -96,8 +96,6 @@ def ccm(
     # As for serve: process 1 of a container never sees a signal that it does not handle.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: os._exit(0))
-    # gRPC comes along, unused.
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
     from xds.app import logs  # noqa: PLC0415 — --help is to stay light
     from xds.app.ccm import ccm as run  # noqa: PLC0415
