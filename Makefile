@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 JOBS   ?= 3
 # Compiled once and not by each of a hundred processes, whatever the environment says: collecting the tests takes 5 s so, not 16.
 unexport PYTHONDONTWRITEBYTECODE
-PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
+PYTEST := $(BIN)/python -m pytest -n $(JOBS)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-kubernetes test test-fast lint audit requirements format bench golden protos clean
