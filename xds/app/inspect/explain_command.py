@@ -10,9 +10,9 @@ from xds.app import logs
 from xds.app.errors import UserError
 from xds.app.explain import explain, not_found
 from xds.app.inspect.client import client_of
+from xds.app.inspect.console import console_of
 from xds.app.inspect.data import as_data
 from xds.app.inspect.explanation import explanation_lines, is_fine
-from xds.app.inspect.status import console_of
 from xds.app.settings import AdminListener
 from xds.app.validate import Folders
 from xds.messages import debug_pb2 as pb
