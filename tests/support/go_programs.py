@@ -71,7 +71,7 @@ class GoPrograms:
         """Return what names this version of the programs: a hash of all that decides about them."""
         digest = hashlib.sha256()
         module = self.module
-        for path in sorted((module / "go.mod", module / "go.sum", *module.glob("cmd/*/main.go"))):
+        for path in sorted((module / "go.mod", module / "go.sum", *module.rglob("*.go"))):
             digest.update(f"{path.relative_to(module)}\n".encode() + path.read_bytes())
         return digest.hexdigest()[:_KEY_LENGTH]
 
