@@ -107,7 +107,10 @@ def _await(process: "subprocess.Popen[bytes]", url: str) -> None:
 
 def measured(programs: Path, cell: Cell, peer: Sequence[str]) -> dict[str, Seen]:
     """Measure one cell."""
-    commands = {OURS: [sys.executable, "-m", "bench.server"], THEIRS: [programs / "peer", *peer]}
+    commands: dict[str, list[str | Path]] = {
+        OURS: [sys.executable, "-m", "bench.server"],
+        THEIRS: [programs / "peer", *peer],
+    }
     with ExitStack() as stack:
         servers = [
             f"{name}={stack.enter_context(served(command, cell.clusters))}"

@@ -38,7 +38,7 @@ class KeptSchema:
         package = package_of(symbol)
         if package != _WELL_KNOWN and (file := self._read(package)) is not None:
             name = symbol.removeprefix(f"{package}.").partition(".")[0]
-            if any(each.name == name for each in (*file.message_type, *file.service)):
+            if name in {*(each.name for each in file.message_type), *(each.name for each in file.service)}:
                 return file
         return self._keep(self._schema().FindFileContainingSymbol(symbol))
 
