@@ -107,7 +107,7 @@ def _await(process: "subprocess.Popen[bytes]", url: str) -> None:
 
 def measured(programs: Path, cell: Cell, peer: Sequence[str]) -> dict[str, Seen]:
     """Measure one cell."""
-    commands: dict[str, Sequence[str | Path]] = {
+    commands: dict[str, list[str | Path]] = {
         OURS: [sys.executable, "-m", "bench.server"],
         THEIRS: [programs / "peer", *peer],
     }

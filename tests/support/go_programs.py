@@ -41,7 +41,7 @@ class GoPrograms:
     cache: str
     release: str = ""
     variables: Mapping[str, str] = field(default_factory=dict)
-    sources: tuple[str, ...] = ("cmd/*/main.go",)
+    sources: tuple[str, ...] = ("**/*.go",)
 
     def built(self, say: Callable[[str], None] = lambda _: None) -> Path:
         """Return the folder with the programs; `say` is told what is built, and how long that took.
