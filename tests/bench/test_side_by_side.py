@@ -16,7 +16,7 @@ from bench.programs import PROGRAMS
 from bench.server import Bench
 from tests.support.xds_client import XdsClient
 from xds.app.demo.waiting import poll
-from xds.messages import Any_, Cluster, ClusterLoadAssignment, Listener, type_url
+from xds.messages import Any_, Cluster, ClusterLoadAssignment, Listener, TcpProxy, type_url
 
 TENANT = "tenant-primary"
 COUNT = 2
@@ -86,6 +86,10 @@ async def _content(ports: tuple[int, int], *, delta: bool) -> list[Any]:
                     cls.FromString(Any_.FromString(any_.SerializeToString()).value) for any_ in packed
                 ]
                 assert len(messages) == COUNT
+                for message in messages if cls is Listener else ():
+                    proxy = message.filter_chains[0].filters[0].typed_config
+                    # Go writes the fields of a oneof last, which protobuf leaves open.
+                    proxy.value = TcpProxy.FromString(proxy.value).SerializeToString(deterministic=True)
                 contents.append({getattr(each, "name", "") or each.cluster_name: each for each in messages})
                 await client.ack(response, () if delta else names)
         await _ask(ports[1], f"/bump?k={COUNT}")
