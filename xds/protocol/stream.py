@@ -60,6 +60,11 @@ class StreamState:
         return self._snapshot is not None
 
     @property
+    def pending(self) -> bool:
+        """Whether anything is owed to the client, or kept for it until an answer comes."""
+        return bool(self._leaving) or any(state.pending for state in self._ordered)
+
+    @property
     def types(self) -> tuple[str, ...]:
         """The types that the client subscribed to, in the order of its first requests."""
         return tuple(self._states)

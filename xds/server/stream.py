@@ -274,7 +274,9 @@ class Stream:
         sent_at = outcome.push.sent_at if outcome.push else now
         self._shared.observer.answered(self.info, outcome.type_url, outcome, now - sent_at)
         self._asked = self._asked or outcome.asks
-        self._notice(now)
+        # By far the most requests are ACKs that leave nothing to be done.
+        if outcome.asks or outcome.kind != "ack" or self._state.pending:
+            self._notice(now)
 
     def _identify(self, request: Any) -> None:
         """Learn from the first request whose stream this is (rule 1), and take up the tenant's snapshot."""
