@@ -48,7 +48,7 @@ class Resource(NamedTuple):
             return self.read(document)
         except InvalidObject as error:
             # By the name that the API server has for it, whatever else is wrong.
-            return InvalidObject(ref, error.faults)
+            return InvalidObject(ref, error.faults, error.head)
         except wire.UNREADABLE as error:
             return InvalidObject(ref, (Fault("", "", f"must be JSON that can be read: {error}"),))
         except Exception:
