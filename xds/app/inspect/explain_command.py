@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from xds.app.inspect.client import client_of
+from xds.app.inspect.console import console_of
 from xds.app.inspect.data import as_data
 from xds.app.inspect.explanation import explanation_lines, is_fine
-from xds.app.inspect.status import console_of
 from xds.app.settings import AdminListener
 
 
