@@ -13,7 +13,7 @@ from xds.app.errors import UserError
 from xds.app.explain import not_found
 from xds.app.inspect.client import client_of
 from xds.app.inspect.console import console_of
-from xds.app.inspect.explain_command import read_folders
+from xds.app.inspect.folders import read_folders
 from xds.app.inspect.moments import length
 from xds.app.probe.dial import dial
 from xds.app.probe.targets import targets_of
