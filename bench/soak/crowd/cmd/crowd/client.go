@@ -240,11 +240,11 @@ func (c *client) take(r response) []request {
 			}
 		}
 	}
-	// What is refused is sent with its endpoints, too.
-	for _, one := range r.items {
-		had, holds := v.holds[one.name]
-		if len(refused) > 0 && one.eds != "" && (v.delta || !holds || had.content != one.content) {
-			c.views[endpoints].warming[one.eds] = true
+	if r.typeURL == clusters {
+		for _, one := range v.brings(r) {
+			if one.eds != "" {
+				c.views[endpoints].warming[one.eds] = true
+			}
 		}
 	}
 	var before []request
@@ -253,9 +253,9 @@ func (c *client) take(r response) []request {
 		v.refuse(r)
 		answer.refusal = "refused as a whole"
 	} else {
-		brought := v.apply(r, refused)
+		v.apply(r, refused)
 		if r.typeURL == clusters {
-			before = c.follow(brought)
+			before = c.follow()
 		}
 	}
 	if len(refused) > 0 {
@@ -279,6 +279,7 @@ func (c *client) take(r response) []request {
 	} else {
 		v.version = r.version
 	}
+	v.unsure = v.full && (len(refused) > 0)
 	if !c.delta {
 		answer.names, answer.version = sorted(v.names), v.version
 	}
@@ -299,17 +300,12 @@ func (c *client) remember(v *view, r response) {
 }
 
 // follow subscribes to the endpoints of the clusters that are held, and to listeners, as Envoy does once it has clusters.
-func (c *client) follow(brought []item) []request {
+func (c *client) follow() []request {
 	e, l := c.views[endpoints], c.views[listeners]
 	wanted := map[string]bool{}
 	for _, cluster := range c.views[clusters].holds {
 		if cluster.eds != "" {
 			wanted[cluster.eds] = true
-		}
-	}
-	for _, cluster := range brought {
-		if cluster.eds != "" && e.started {
-			e.warming[cluster.eds] = true
 		}
 	}
 	var added, dropped []string
