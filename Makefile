@@ -49,8 +49,8 @@ bench: $(VENV)/.dev ## Print what messages cost, 10,000 LoadBalancers on a real 
 	$(BIN)/python -m bench.kubernetes
 	$(BIN)/python -m bench.ccm
 
-golden: $(VENV)/.dev ## Write the translation's golden files anew: read the diff before you commit it
-	$(BIN)/python -m pytest tests/xds/translate --update-golden
+golden: $(VENV)/.dev ## Write the golden files and the tables of docs/metrics.md anew: read the diff before you commit it
+	$(BIN)/python -m pytest tests/xds/translate tests/xds/app/test_metrics_documented.py --update-golden
 
 # What is pinned already stays as long as it fits; `make requirements ARGS=--upgrade` takes the newest. One file serves every Python and
 # processor, and holds no index's address.

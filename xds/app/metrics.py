@@ -1,21 +1,29 @@
-"""What Prometheus is told: the informers and what is written back, as they are when it asks, and the process they run in.
+"""What Prometheus is told of the program: its informers, what is served and what is written back, as they are when it asks.
 
 Nothing is counted here: who does something counts for himself, and this gives the counts names. The names are an interface that
-dashboards and alerts rely on.
+dashboards and alerts rely on; ``docs/metrics.md`` has all of them. What a server tells of itself is in ``xds.admin``.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import metadata
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from kube.informer.status import InformerStatus
-from xds.server import TlsFiles
+from kube.informer.store import Store
+from kube.objects import KINDS
+from xds.admin.server_metrics import add_histogram
+from xds.admin.tally import Histogram
+from xds.app.pipeline import Pipeline
 
 DISTRIBUTION: Final = "kubelb-xds"
+
+BUILD_BOUNDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+"""Seconds: one LoadBalancer takes less than a millisecond, 10,000 at the start some seconds."""
 
 _LABELS: Final = ("kind", "namespace")
 
@@ -34,24 +42,14 @@ class WritingStatus(NamedTuple):
 
 
 def registry_of(
-    informers: Callable[[], Iterable[InformerStatus]],
-    writing: Callable[[], WritingStatus | None] = lambda: None,
-    *,
-    ended: Mapping[Any, int] | None = None,
-    tls: TlsFiles | None = None,
+    informers: Callable[[], Iterable[InformerStatus]], *collectors: Collector
 ) -> CollectorRegistry:
-    """Return a registry of its own for one control plane; the first two are asked at each scrape.
-
-    ``writing`` answers None where nothing is written. ``ended`` counts the streams that have ended, by their status; ``tls`` are
-    the server's files, where it has any.
-    """
+    """Return a registry of its own for one process: what runs, its informers, which are asked at each scrape, and the collectors'."""
     registry = CollectorRegistry()
     for collect in (ProcessCollector, PlatformCollector, GCCollector):
         collect(registry=registry)
-    registry.register(_BuildInfo())
-    registry.register(_Informers(informers))
-    registry.register(_Server({} if ended is None else ended, tls))
-    registry.register(_Writing(writing))
+    for collector in (_BuildInfo(), _Informers(informers), *collectors):
+        registry.register(collector)
     return registry
 
 
@@ -71,45 +69,6 @@ class _BuildInfo(Collector):
         )
         info.add_metric((version,), 1)
         yield info
-
-
-class _Server(Collector):
-    """How streams end, and what the server's certificate is."""
-
-    def __init__(self, ended: Mapping[Any, int], tls: TlsFiles | None) -> None:
-        self._ended = ended
-        self._tls = tls
-
-    def collect(self) -> Iterator[Metric]:
-        """Yield the counts of refused clients from the start, so that a first one is a rise."""
-        ended = CounterMetricFamily(
-            "kubelb_xds_streams_ended",
-            "Streams that have ended, by gRPC status. PERMISSION_DENIED: the client's certificate does not name the tenant that"
-            " was asked for; UNAUTHENTICATED: it has expired since. A rise of either is a wrong configuration or somebody"
-            " who is curious.",
-            labels=("status",),
-        )
-        for status, count in ({"PERMISSION_DENIED": 0, "UNAUTHENTICATED": 0} | dict(self._ended)).items():
-            ended.add_metric((status,), count)
-        yield ended
-        if self._tls is None:
-            return
-        yield GaugeMetricFamily(
-            "kubelb_xds_tls_certificate_expiry_timestamp_seconds",
-            "When the certificate that the server shows now expires, in seconds since 1970.",
-            value=self._tls.expires.timestamp(),
-        )
-        yield CounterMetricFamily(
-            "kubelb_xds_tls_reloads",
-            "New certificates, keys and client authorities that were taken from the files.",
-            value=self._tls.reloads,
-        )
-        yield CounterMetricFamily(
-            "kubelb_xds_tls_reload_failures",
-            "Changes of the files that were not taken, because they were half written or do not fit together. What was"
-            " before stays in force; the log names the file.",
-            value=self._tls.failures,
-        )
 
 
 class _Informers(Collector):
@@ -142,6 +101,12 @@ class _Informers(Collector):
             " that breaks.",
             labels=_LABELS,
         )
+        failing = GaugeMetricFamily(
+            "kubelb_xds_informer_failing",
+            "1 while its last list or watch has failed and no other has succeeded since. What is served stays; changes do not"
+            " arrive. The log says why.",
+            labels=_LABELS,
+        )
         events = CounterMetricFamily(
             "kubelb_xds_informer_events",
             "Changes of objects that watches reported.",
@@ -161,6 +126,7 @@ class _Informers(Collector):
         for informer in self._informers():
             labels = (informer.kind, informer.namespace)
             synced.add_metric(labels, informer.synced)
+            failing.add_metric(labels, bool(informer.error))
             objects.add_metric(labels, informer.objects)
             lists.add_metric(labels, informer.lists)
             watches.add_metric(labels, informer.watches)
@@ -168,11 +134,87 @@ class _Informers(Collector):
             large_removals.add_metric(labels, informer.large_removals)
             for reason, count in informer.failures.items():
                 failures.add_metric((*labels, reason), count)
-        families = (synced, objects, lists, watches, events, failures, large_removals)
+        families = (synced, failing, objects, lists, watches, events, failures, large_removals)
         yield from (family for family in families if family.samples)
 
 
-class _Writing(Collector):
+class Served(Collector):
+    """What there is to serve, and what became of it: the store's objects, LoadBalancers and their CAs."""
+
+    def __init__(self, store: Store, pipeline: Pipeline, builds: Histogram) -> None:
+        """Take what is told of; ``builds`` has the seconds that the pipeline's flushes took."""
+        self._store = store
+        self._pipeline = pipeline
+        self._builds = builds
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every family."""
+        yield GaugeMetricFamily(
+            "kubelb_xds_source_synced",
+            "1 once everything was read, from folders or the API server, 0 before: until then no Envoy is answered. It stays 1 when"
+            " the source goes away, as does what is served.",
+            value=self._store.synced,
+        )
+        yield from self._objects()
+        yield from self._loadbalancers()
+        builds = HistogramMetricFamily(
+            "kubelb_xds_snapshot_build_seconds",
+            "How long it took to make snapshots of changed objects: translation, encoding, and telling the streams. Changes that"
+            " come together are one build.",
+            labels=(),
+        )
+        add_histogram(builds, (), self._builds)
+        yield builds
+
+    def _objects(self) -> Iterator[Metric]:
+        objects = GaugeMetricFamily(
+            "kubelb_xds_source_objects",
+            "Objects that are in use, whatever source they come from.",
+            labels=("kind",),
+        )
+        invalid = GaugeMetricFamily(
+            "kubelb_xds_source_invalid_objects",
+            "Objects whose newest version cannot be used. The last good one is served, if there was one; the log names the field.",
+            labels=("kind",),
+        )
+        faulty = Counter(ref.kind for ref in self._store.invalid)
+        for kind in KINDS:
+            objects.add_metric((kind,), len(self._store.of_kind(kind)))
+            invalid.add_metric((kind,), faulty[kind])
+        yield from (objects, invalid)
+
+    def _loadbalancers(self) -> Iterator[Metric]:
+        ports = GaugeMetricFamily(
+            "kubelb_xds_loadbalancer_ports",
+            "Ports of LoadBalancers, by what protects the way from Envoy to the backends. Connections to those that are fail-closed"
+            " are reset: `kubelb-xds explain` says why.",
+            labels=("tenant", "tls"),
+        )
+        ca = GaugeMetricFamily(
+            "kubelb_xds_ca_expiry_timestamp_seconds",
+            "When the first certificate in the ca.crt of a LoadBalancer with policy Verify expires, in seconds since 1970. From then on"
+            " Envoy refuses every backend whose certificate chains to it.",
+            labels=("tenant", "loadbalancer"),
+        )
+        crl = GaugeMetricFamily(
+            "kubelb_xds_crl_expiry_timestamp_seconds",
+            "When the first CA of a LoadBalancer with CRLs is left without one in force, in seconds since 1970. From then on Envoy"
+            " refuses every backend whose certificate that CA has issued.",
+            labels=("tenant", "loadbalancer"),
+        )
+        protection: Counter[tuple[str, str]] = Counter()
+        for ref, translation in self._pipeline.translations.items():
+            protection.update((ref.namespace, port.tls) for port in translation.ports)
+            if translation.ca_expires is not None:
+                ca.add_metric((ref.namespace, ref.name), translation.ca_expires.timestamp())
+            if translation.crl_expires is not None:
+                crl.add_metric((ref.namespace, ref.name), translation.crl_expires.timestamp())
+        for labels, number in protection.items():
+            ports.add_metric(labels, number)
+        yield from (ports, ca, crl)
+
+
+class Writing(Collector):
     """How the writing goes; nothing is said of it where nothing is written."""
 
     def __init__(self, writing: Callable[[], WritingStatus | None]) -> None:
