@@ -44,10 +44,11 @@ format: $(VENV)/.dev ## Format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(VENV)/.dev ## Print what messages cost, 10,000 LoadBalancers on a real API server, and 1,000 Services of a tenant
+bench: $(VENV)/.dev ## Print what messages cost, 10,000 LoadBalancers on a real API server, 1,000 Services of a tenant, and metrics
 	$(BIN)/python -m bench.messages
 	$(BIN)/python -m bench.kubernetes
 	$(BIN)/python -m bench.ccm
+	$(BIN)/python -m bench.metrics
 
 golden: $(VENV)/.dev ## Write the golden files and the tables of docs/metrics.md anew: read the diff before you commit it
 	$(BIN)/python -m pytest tests/xds/translate tests/xds/app/test_metrics_documented.py --update-golden

@@ -11,6 +11,7 @@ from typing import Any, Final
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from xds.admin.rows import Rows
 from xds.admin.tally import UNKNOWN, Histogram, Tally, type_label
 from xds.protocol import Envoy
 from xds.server import TlsFiles, XdsServer
@@ -89,7 +90,7 @@ class ServerMetrics(Collector):
                 streams,
             ),
         ):
-            family = GaugeMetricFamily(f"kubelb_xds_{name}", text, labels=("tenant",))
+            family = Rows("gauge", f"kubelb_xds_{name}", text, labels=("tenant",))
             for tenant, number in numbers.items():
                 family.add_metric((tenant,), number)
             yield family
@@ -112,33 +113,39 @@ class ServerMetrics(Collector):
         return rows
 
     def _types(self, known: list[str]) -> Iterator[Metric]:
-        resources = GaugeMetricFamily(
+        resources = Rows(
+            "gauge",
             "kubelb_xds_resources",
             "Resources that are served now, by type: clusters are CDS, endpoints EDS, listeners LDS.",
             labels=_LABELS,
         )
-        pushes = CounterMetricFamily(
+        pushes = Rows(
+            "counter",
             "kubelb_xds_pushes",
             "Responses that were written to Envoys. One may bring many resources; equal content is not sent again.",
             labels=_LABELS,
         )
-        acks = CounterMetricFamily(
+        acks = Rows(
+            "counter",
             "kubelb_xds_acks",
             "Responses that Envoys have taken. It follows the pushes; an Envoy that is behind ACKs only the newest of several.",
             labels=_LABELS,
         )
-        nacks = CounterMetricFamily(
+        nacks = Rows(
+            "counter",
             "kubelb_xds_nacks",
             "Responses that Envoys have refused. The log has their words, and so has `kubelb-xds status`.",
             labels=_LABELS,
         )
-        refused = GaugeMetricFamily(
+        refused = Rows(
+            "gauge",
             "kubelb_xds_refused_resources",
             "Resources that connected Envoys refuse now, once for each Envoy: it keeps what it had before, if anything, until the"
             " content changes.",
             labels=_LABELS,
         )
-        age = GaugeMetricFamily(
+        age = Rows(
+            "gauge",
             "kubelb_xds_unacked_push_age_seconds",
             "For how long the oldest push waits that an Envoy has neither ACKed nor refused, 0 when all have answered. A cluster is"
             " ACKed once it is warm, after 15 s at most; an Envoy above that is stale.",

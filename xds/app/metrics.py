@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 from kube.informer.status import InformerStatus
 from kube.informer.store import Store
 from kube.objects import KINDS
+from xds.admin.rows import Rows
 from xds.admin.server_metrics import add_histogram
 from xds.admin.tally import Histogram
 from xds.app.pipeline import Pipeline
@@ -184,19 +185,22 @@ class Served(Collector):
         yield from (objects, invalid)
 
     def _loadbalancers(self) -> Iterator[Metric]:
-        ports = GaugeMetricFamily(
+        ports = Rows(
+            "gauge",
             "kubelb_xds_loadbalancer_ports",
             "Ports of LoadBalancers, by what protects the way from Envoy to the backends. Connections to those that are fail-closed"
             " are reset: `kubelb-xds explain` says why.",
             labels=("tenant", "tls"),
         )
-        ca = GaugeMetricFamily(
+        ca = Rows(
+            "gauge",
             "kubelb_xds_ca_expiry_timestamp_seconds",
             "When the first certificate in the ca.crt of a LoadBalancer with policy Verify expires, in seconds since 1970. From then on"
             " Envoy refuses every backend whose certificate chains to it.",
             labels=("tenant", "loadbalancer"),
         )
-        crl = GaugeMetricFamily(
+        crl = Rows(
+            "gauge",
             "kubelb_xds_crl_expiry_timestamp_seconds",
             "When the first CA of a LoadBalancer with CRLs is left without one in force, in seconds since 1970. From then on Envoy"
             " refuses every backend whose certificate that CA has issued.",
@@ -204,7 +208,8 @@ class Served(Collector):
         )
         protection: Counter[tuple[str, str]] = Counter()
         for ref, translation in self._pipeline.translations.items():
-            protection.update((ref.namespace, port.tls) for port in translation.ports)
+            for port in translation.ports:
+                protection[ref.namespace, port.tls] += 1
             if translation.ca_expires is not None:
                 ca.add_metric((ref.namespace, ref.name), translation.ca_expires.timestamp())
             if translation.crl_expires is not None:
