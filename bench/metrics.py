@@ -23,8 +23,9 @@ from xds.admin.ops import Collected
 from xds.admin.server_metrics import ACK_BOUNDS, ServerMetrics
 from xds.admin.tally import Histogram, Tally
 from xds.app.control_plane import references
-from xds.app.metrics import BUILD_BOUNDS, Served, registry_of
+from xds.app.metrics import registry_of
 from xds.app.pipeline import TYPES, Pipeline
+from xds.app.served_metrics import BUILD_BOUNDS, Served
 from xds.protocol import Outcome, Push, Response
 from xds.server import Observer, StreamInfo, XdsServer
 from xds.snapshot import SnapshotCache

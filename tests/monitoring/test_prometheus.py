@@ -23,7 +23,7 @@ from tests.support.prometheus import needs_promtool
 from tests.support.scripted_envoy import scripted_envoy
 from tests.support.workbench import free_port
 from tests.support.xds_client import XdsClient
-from xds.admin import OpsServer
+from xds.admin.ops import OpsServer
 from xds.app.demo.waiting import poll
 from xds.snapshot.types import CLUSTER, LISTENER
 

@@ -6,9 +6,7 @@ seconds, and only so many are open at a time, whoever holds them.
 """
 
 import asyncio
-import contextlib
 import logging
-import socket
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
@@ -19,7 +17,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from xds.server import AddressError
+from xds.listening import bound
 
 PATHS: Final = ("/healthz", "/readyz", "/metrics")
 
@@ -53,9 +51,9 @@ class OpsServer:
     async def start(self, address: str) -> int:
         """Listen on ``host:port`` (port 0: any free one) and return the port.
 
-        Raises ``xds.server.AddressError`` where that is not to be had.
+        Raises ``xds.listening.AddressError`` where that is not to be had.
         """
-        bound = _bind(address)
+        listening = bound(address)
         # What aiohttp itself would log is what clients get wrong; what we get wrong is logged here.
         silent = logging.getLogger("xds.admin.http")
         silent.disabled = True
@@ -66,8 +64,8 @@ class OpsServer:
             logger=silent,
             lingering_time=0.0,
         )
-        self._listening = await asyncio.get_running_loop().create_server(self._connection, sock=bound)
-        port: int = bound.getsockname()[1]
+        self._listening = await asyncio.get_running_loop().create_server(self._connection, sock=listening)
+        port: int = listening.getsockname()[1]
         return port
 
     async def stop(self) -> None:
@@ -154,25 +152,3 @@ def _text(text: str, *, status: int = 200) -> web.Response:
 
 def _line(what: str, why: str) -> str:
     return " ".join(f"{what}: {why}".split())
-
-
-def _bind(address: str) -> socket.socket:
-    """Return a socket bound to an address, ``[::]`` to IPv4 as well, as gRPC does. Raises AddressError with the reason."""
-    host, _, port = address.rpartition(":")
-    with contextlib.ExitStack() as unless_bound:
-        try:
-            family, kind, protocol, _, where = socket.getaddrinfo(
-                host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-            )[0]
-            bound = unless_bound.enter_context(socket.socket(family, kind, protocol))
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-            bound.bind(where)
-            # Listening tells of an address in use where binding does not.
-            bound.listen()
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise AddressError(f"cannot listen on {address}: {reason}") from None
-        unless_bound.pop_all()
-    return bound

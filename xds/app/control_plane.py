@@ -14,13 +14,16 @@ import structlog
 
 from kube.informer.store import Change, Store
 from kube.objects import LoadBalancer, ObjectRef
-from xds.admin import ClientStatus, Debug, Watching
+from xds.admin.csds import ClientStatus
+from xds.admin.debug import Debug
 from xds.admin.server_metrics import ServerMetrics
 from xds.admin.tally import Histogram
+from xds.admin.watching import Watching
 from xds.app.errors import UserError
 from xds.app.explain import LoadBalancers
-from xds.app.metrics import BUILD_BOUNDS, Served, Writing, registry_of
+from xds.app.metrics import Writing, registry_of
 from xds.app.pipeline import TYPES, Pipeline
+from xds.app.served_metrics import BUILD_BOUNDS, Served
 from xds.app.settings import EdsApi, ServeSettings
 from xds.app.source import Source, source_of
 from xds.server import (

@@ -22,8 +22,9 @@ from tests.support.pki import START, ca
 from tests.xds.app.fake_source import informer
 from xds.admin.tally import Histogram
 from xds.app.control_plane import references
-from xds.app.metrics import BUILD_BOUNDS, Served, Writing, WritingStatus, registry_of
+from xds.app.metrics import Writing, WritingStatus, registry_of
 from xds.app.pipeline import TYPES, Pipeline
+from xds.app.served_metrics import BUILD_BOUNDS, Served
 from xds.snapshot import SnapshotCache
 
 PREFIX = "kubelb_xds_informer"
