@@ -115,13 +115,16 @@ class Translation:
     """What one LoadBalancer becomes.
 
     `recheck_at` is when the same inputs would first say something else (a certificate that begins to expire,
-    say), or None when only a change of the inputs can do that.
+    say), or None when only a change of the inputs can do that. `ca_expires` and `crl_expires` are when the first
+    certificate and the first CRL of the CA bundle that Envoy verifies with end, None where none does.
     """
 
     resources: tuple[Resource, ...]
     ports: tuple[PortSummary, ...]
     findings: tuple[Finding, ...]
     recheck_at: datetime | None
+    ca_expires: datetime | None = None
+    crl_expires: datetime | None = None
 
 
 def quoted(value: str) -> str:

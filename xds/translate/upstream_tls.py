@@ -26,7 +26,7 @@ _CA_SECRET_NAME = f"{_CA_SECRET_REF}.name"
 class UpstreamTls:
     """What all TCP ports of a LoadBalancer share: the outcome, its transport socket (None: plain), and why.
 
-    `detail` is `PortSummary.detail`.
+    `detail` is `PortSummary.detail`, and `ca_expires` and `crl_expires` are `Translation`'s.
     """
 
     outcome: Literal["plain", "insecure", "verify", "fail-closed"]
@@ -34,6 +34,8 @@ class UpstreamTls:
     detail: str = ""
     findings: tuple[Finding, ...] = ()
     recheck_at: datetime | None = None
+    ca_expires: datetime | None = None
+    crl_expires: datetime | None = None
 
 
 _PLAIN = UpstreamTls("plain", socket=None)
@@ -151,6 +153,8 @@ def _verify_with(secret: Secret, bundle: CaBundle, *, options: Options, now: dat
         + (f", {_counted(len(bundle.crls), 'CRL')}" if bundle.crls else ""),
         findings,
         recheck_at,
+        ca_expires=min(each.not_after for each in bundle.certificates),
+        crl_expires=min((each.next_update for each in bundle.crls if each.next_update), default=None),
     )
 
 
