@@ -31,7 +31,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "verify": "encrypted, and the certificate has to chain to the CA",
     "insecure": "encrypted, not verified",
     "fail-closed": "refused: no byte passes",
-    "plain": "plain TCP",
+    "plain": "not encrypted: TCP as it comes",
     "none (UDP)": "UDP, not encrypted",
     "not served": "nothing of it ever was valid",
 }

@@ -61,7 +61,7 @@ def names(page: str) -> list[str]:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("plain", "plain plain TCP"),
+        ("plain", "plain not encrypted: TCP as it comes"),
         ("insecure", "insecure encrypted, not verified policy Insecure any certificate is taken"),
         (
             "verify",
@@ -144,7 +144,7 @@ async def test_what_changes_is_shown_at_the_next_look(page: Paged, tmp_path: Pat
 
 async def test_a_nack_is_on_every_page_that_it_concerns(page: Paged) -> None:
     """A NACK's text, node, type and resource, and the LoadBalancer that it is about; gone once the Envoy has gone."""
-    async with scripted_envoy(page.running.xds, "tenant-a", node_id="envoy-7") as envoy:
+    async with scripted_envoy(page.xds, "tenant-a", node_id="envoy-7") as envoy:
         envoy.refuses[NAME] = "no such thing"
 
         async def nacks() -> str:
@@ -158,7 +158,7 @@ async def test_a_nack_is_on_every_page_that_it_concerns(page: Paged) -> None:
         assert "NACK 0/1" in row(await page.shown("/loadbalancers"), "verify")
         overview = text_of(await page.shown("/"))
         assert "NACKs 1 resources that an Envoy refuses" in overview
-        assert "1 lack something" in overview
+        assert "1 lacks something" in overview
         envoys = text_of(await page.shown("/envoys", only="nack"))
         assert re.search(r"envoy-7 unknown release, delta .* NACK \d/5", envoys)
         assert f"NACK tenant-a envoy-7 CDS {NAME}: refused" in envoys
@@ -173,7 +173,7 @@ async def test_a_nack_is_on_every_page_that_it_concerns(page: Paged) -> None:
 async def test_hostile_words_are_text_and_bounded(page: Paged) -> None:
     """What a client calls itself and what it refuses with is escaped, has no control characters, and is cut, wherever it stands."""
     node = {"id": HOSTILE + "n" * 900, "cluster": "tenant-a"}
-    async with XdsClient(page.running.xds, delta=True, node=node) as client:
+    async with XdsClient(page.xds, delta=True, node=node) as client:
         await client.subscribe(CLUSTER)
         await client.nack(await client.receive(), HOSTILE + UNPRINTABLE + "t" * 100_000)
 
