@@ -57,7 +57,7 @@ _ALONE = (
 )
 """Tests that need certain ports, as the demo's and the golden files', or the whole machine: nothing else is to run meanwhile."""
 
-_NEEDS = {"kube_programs": "kubernetes", "envoy_binary": "envoy"}
+_NEEDS = {"kube_programs": "kubernetes", "envoy_binary": "envoy", "chrome": "browser"}
 """The mark of a test that uses a fixture, directly or through others."""
 
 

@@ -12,7 +12,7 @@ from selenium.webdriver import Chrome
 
 from tests.page.cast import REFUSED, WORDS, played
 from tests.support import objects
-from tests.support.browser import chromium, prefer, resize
+from tests.support.browser import chromium, missing, prefer, resize
 from tests.support.paged import paged, paging
 from tests.support.xds_client import XdsClient
 from tests.xds.app.fake_source import FakeSource
@@ -23,8 +23,6 @@ from xds.app.demo.waiting import poll
 from xds.app.settings import ServeSettings
 from xds.server import Observer
 from xds.snapshot.types import CLUSTER
-
-pytestmark = pytest.mark.xdist_group("browser")
 
 WITHIN = 20.0
 PATHS = (
@@ -64,6 +62,9 @@ return [...document.querySelectorAll("body *")]
 @pytest.fixture(scope="module")
 def chrome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
     """Start the browser, once."""
+    lacking = missing()
+    if lacking:
+        pytest.skip(f"apt-get install {' '.join(lacking)}")  # where CI is set, a failure
     with chromium(tmp_path_factory.mktemp("browser")) as browser:
         yield browser
 

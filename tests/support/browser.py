@@ -10,6 +10,7 @@ from selenium.webdriver.chrome.service import Service
 
 CHROMIUM = Path("/usr/bin/chromium")
 DRIVER = Path("/usr/bin/chromedriver")
+_PACKAGES = {CHROMIUM: "chromium", DRIVER: "chromium-driver"}
 
 _FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
@@ -18,11 +19,14 @@ _FLAGS = (
 )
 
 
+def missing() -> list[str]:
+    """Return the packages of Debian that are to be installed first."""
+    return [package for path, package in _PACKAGES.items() if not path.exists()]
+
+
 @contextmanager
 def chromium(profile: Path) -> Iterator[Chrome]:
     """Start one with a profile of its own, without anything being fetched for it; its log keeps every request and every complaint."""
-    assert CHROMIUM.exists(), "chromium is missing: apt-get install chromium"
-    assert DRIVER.exists(), "chromedriver is missing: apt-get install chromium-driver"
     options = ChromeOptions()
     options.binary_location = str(CHROMIUM)
     for flag in (*_FLAGS, f"--user-data-dir={profile}"):

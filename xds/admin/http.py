@@ -5,16 +5,14 @@ seconds unless somebody lets it stay, and only so many are open at a time, whoev
 """
 
 import asyncio
-import contextlib
 import logging
-import socket
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import structlog
 from aiohttp import web
 
-from xds.server import AddressError
+from xds.listening import bound
 
 LIFETIME: Final = 10.0
 """Seconds after which a connection ends, finished or not: Prometheus's and kubelet's own patience is 10 s and less."""
@@ -50,9 +48,9 @@ class HttpListener:
     async def start(self, address: str) -> int:
         """Listen on ``host:port`` (port 0: any free one) and return the port.
 
-        Raises ``xds.server.AddressError`` where that is not to be had.
+        Raises ``xds.listening.AddressError`` where that is not to be had.
         """
-        bound = _bind(address)
+        listening = bound(address)
         # What aiohttp itself would log is what clients get wrong; what we get wrong is logged here.
         silent = logging.getLogger("xds.admin.http")
         silent.disabled = True
@@ -63,8 +61,8 @@ class HttpListener:
             logger=silent,
             lingering_time=0.0,
         )
-        self._listening = await asyncio.get_running_loop().create_server(self._connection, sock=bound)
-        port: int = bound.getsockname()[1]
+        self._listening = await asyncio.get_running_loop().create_server(self._connection, sock=listening)
+        port: int = listening.getsockname()[1]
         return port
 
     async def stop(self) -> None:
@@ -131,25 +129,3 @@ def only_reading(request: web.BaseRequest) -> web.Response | None:
     response = text("only GET and HEAD", status=405)
     response.headers["Allow"] = "GET, HEAD"
     return response
-
-
-def _bind(address: str) -> socket.socket:
-    """Return a socket bound to an address, ``[::]`` to IPv4 as well, as gRPC does. Raises AddressError with the reason."""
-    host, _, port = address.rpartition(":")
-    with contextlib.ExitStack() as unless_bound:
-        try:
-            family, kind, protocol, _, where = socket.getaddrinfo(
-                host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-            )[0]
-            bound = unless_bound.enter_context(socket.socket(family, kind, protocol))
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-            bound.bind(where)
-            # Listening tells of an address in use where binding does not.
-            bound.listen()
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise AddressError(f"cannot listen on {address}: {reason}") from None
-        unless_bound.pop_all()
-    return bound

@@ -35,7 +35,7 @@ class OpsServer:
     async def start(self, address: str) -> int:
         """Listen on ``host:port`` (port 0: any free one) and return the port.
 
-        Raises ``xds.server.AddressError`` where that is not to be had.
+        Raises ``xds.listening.AddressError`` where that is not to be had.
         """
         return await self._http.start(address)
 

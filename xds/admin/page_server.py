@@ -80,7 +80,7 @@ class PageServer:
     async def start(self, address: str) -> int:
         """Listen on ``host:port`` (port 0: any free one) and return the port.
 
-        Raises ``xds.server.AddressError`` where that is not to be had.
+        Raises ``xds.listening.AddressError`` where that is not to be had.
         """
         self._host = address.rpartition(":")[0].strip("[]").lower()
         return await self._http.start(address)

@@ -14,11 +14,14 @@ import structlog
 
 from kube.informer.store import Change, Store
 from kube.objects import LoadBalancer, ObjectRef
-from xds.admin import ClientStatus, Debug, Watching
+from xds.admin.csds import ClientStatus
+from xds.admin.debug import Debug
+from xds.admin.watching import Watching
 from xds.app.errors import UserError
 from xds.app.explain import LoadBalancers
 from xds.app.metrics import registry_of
 from xds.app.pipeline import TYPES, Pipeline
+from xds.app.server_metrics import ServerMetrics
 from xds.app.settings import EdsApi, ServeSettings
 from xds.app.source import Source, source_of
 from xds.server import (
@@ -139,9 +142,8 @@ class ControlPlane:
         self.registry = registry_of(
             lambda: (*self.source.informers, *(self.writing.informers if self.writing else ())),
             lambda: self.writing.status if self.writing else None,
-            ended=self.server.ended,
-            tls=self.tls,
         )
+        self.registry.register(ServerMetrics(self.server.ended, self.tls))
         self.writing = self.source.writing(self.store, self.cache, self.pipeline, self.server.delivery)
         self._following: asyncio.Task[None] | None = None
         self._listening = False

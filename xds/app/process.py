@@ -13,10 +13,10 @@ import structlog
 import uvloop
 from prometheus_client import CollectorRegistry
 
-from xds.admin import OpsServer
+from xds.admin.ops import OpsServer
 from xds.app.errors import UserError
 from xds.app.settings import OFF
-from xds.server import AddressError
+from xds.listening import AddressError
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 

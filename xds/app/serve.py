@@ -9,13 +9,14 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-from xds.admin import PATHS, AdminServer
+from xds.admin.grpc_admin import AdminServer
+from xds.admin.ops import PATHS
 from xds.app import process
 from xds.app.address import listen_address
 from xds.app.control_plane import ControlPlane, tls_files
 from xds.app.errors import UserError
 from xds.app.settings import OFF, ServeSettings
-from xds.server import AddressError
+from xds.listening import AddressError
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("xds.app")
 

@@ -104,6 +104,20 @@ class Clusters(RuleBasedStateMachine):
         assert self.copy is not None
         self.copy["persistence"] = policy
 
+    @precondition(lambda self: self.seen is not None and is_taken(self.seen, by_class=False))
+    @rule(tls=st.sampled_from([None, {"policy": "Insecure"}, {"policy": "Verify"}]))
+    def edit_tls(self, tls: Object | None) -> None:
+        """Edit the TLS of a LoadBalancer that is as it is to be, as an operator: that is undone, also while the policy is wrong."""
+        self.settle()
+        if self.copy is None or self.copy.get("ending"):
+            return
+        assert self.seen_copy is not None
+        before = self.seen_copy.spec.get("upstreamTLS")
+        self.copy["upstreamTLS"] = tls
+        self.settle()
+        assert self.seen_copy is not None
+        assert self.seen_copy.spec.get("upstreamTLS") == before
+
     @precondition(lambda self: self.copy is not None)
     @rule()
     def keep(self) -> None:

@@ -11,8 +11,8 @@ import aiohttp
 import pytest
 from prometheus_client import CollectorRegistry, Gauge
 
-from xds.admin import OpsServer
 from xds.admin import http as module
+from xds.admin.ops import OpsServer
 
 BOUND = 5.0
 HALF_A_REQUEST = b"GET /metrics HTTP/1.1\r\nHost: x\r\nAccept: "

@@ -21,7 +21,9 @@ from tests.support.mtls import Volume, server_of
 from tests.support.pki import Identity
 from tests.support.xds_client import XdsClient
 from tests.xds.app.manifests import loadbalancer, write
-from xds.admin import AdminServer, Debug, Watching
+from xds.admin.debug import Debug
+from xds.admin.grpc_admin import AdminServer
+from xds.admin.watching import Watching
 from xds.app.cli import main
 from xds.app.demo.waiting import poll
 from xds.protocol import Delivery

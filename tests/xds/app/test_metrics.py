@@ -17,6 +17,7 @@ from tests.support import pki
 from tests.support.mtls import Volume, server_of
 from tests.xds.app.fake_source import informer
 from xds.app.metrics import WritingStatus, registry_of
+from xds.app.server_metrics import ServerMetrics
 
 PREFIX = "kubelb_xds_informer"
 ABBREVIATED_UNITS = re.compile(r"_(s|ms|us|ns|sec|kb|mb|gb|mib|b|pct)(_|$)")
@@ -44,7 +45,9 @@ def informers() -> list[InformerStatus]:
 def registry(informers: list[InformerStatus]) -> CollectorRegistry:
     """Return the metrics of a control plane that writes."""
     outcomes = {("LoadBalancer", "written"): 7, ("LoadBalancer", "http_409"): 2, ("Service", "http_403"): 1}
-    return registry_of(lambda: informers, lambda: WritingStatus(True, outcomes, 5, 3))
+    registry = registry_of(lambda: informers, lambda: WritingStatus(True, outcomes, 5, 3))
+    registry.register(ServerMetrics({}, None))
+    return registry
 
 
 def families(registry: CollectorRegistry) -> list[Metric]:
@@ -169,7 +172,8 @@ def test_openmetrics_takes_them(registry: CollectorRegistry) -> None:
 def test_ends_of_streams_are_counted() -> None:
     """Each status that streams ended with has a count; those of refused clients are there before the first."""
     ended: Counter[str] = Counter(OK=3, PERMISSION_DENIED=2)
-    registry = registry_of(list, ended=ended)
+    registry = CollectorRegistry()
+    registry.register(ServerMetrics(ended, None))
     counts = [
         registry.get_sample_value("kubelb_xds_streams_ended_total", {"status": status})
         for status in ("OK", "PERMISSION_DENIED", "UNAUTHENTICATED", "INTERNAL")
@@ -182,7 +186,8 @@ def test_the_servers_certificate(tmp_path: Path) -> None:
     ca = pki.ca("root")
     volume = Volume(tmp_path / "tls", server_of(ca), ca)
     tls = volume.files()
-    registry = registry_of(list, tls=tls)
+    registry = CollectorRegistry()
+    registry.register(ServerMetrics({}, tls))
     expires = registry.get_sample_value("kubelb_xds_tls_certificate_expiry_timestamp_seconds")
     assert expires == server_of(ca).certificate.not_valid_after_utc.timestamp()
     volume.key.resolve().write_bytes(b"")
@@ -191,4 +196,6 @@ def test_the_servers_certificate(tmp_path: Path) -> None:
     tls._refresh()
     assert registry.get_sample_value("kubelb_xds_tls_reloads_total") == 1
     assert registry.get_sample_value("kubelb_xds_tls_reload_failures_total") == 1
-    assert registry_of(list).get_sample_value("kubelb_xds_tls_reloads_total") is None
+    without = CollectorRegistry()
+    without.register(ServerMetrics({}, None))
+    assert without.get_sample_value("kubelb_xds_tls_reloads_total") is None

@@ -16,7 +16,11 @@ from xds.app.commands.options import (
     CaExpiryWarningDays,
     LogFormat,
     LogLevel,
+    OpsAddress,
+    Replica,
     VerifyWithoutCa,
+    context_option,
+    kubeconfig_option,
     parser,
 )
 from xds.app.commands.tls_options import (
@@ -53,23 +57,9 @@ def serve(
         ),
     ] = DEFAULTS.kubernetes,
     kubeconfig: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="PATH",
-            envvar="KUBELB_XDS_KUBECONFIG",
-            help="The kubeconfig of the management cluster.",
-            show_default="in a pod its service account, else $KUBECONFIG or ~/.kube/config",
-        ),
+        Path | None, kubeconfig_option("the management cluster", envvar="KUBELB_XDS_KUBECONFIG")
     ] = DEFAULTS.kubeconfig,
-    context: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            envvar="KUBELB_XDS_CONTEXT",
-            help="Which context of the kubeconfig.",
-            show_default="its current-context",
-        ),
-    ] = DEFAULTS.context,
+    context: Annotated[str | None, context_option(envvar="KUBELB_XDS_CONTEXT")] = DEFAULTS.context,
     namespaces: Annotated[
         list[str] | None,
         typer.Option(
@@ -133,15 +123,7 @@ def serve(
             show_default="the pod's own, else default",
         ),
     ] = DEFAULTS.own_namespace,
-    replica: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            envvar=["KUBELB_XDS_REPLICA", "POD_NAME"],
-            help="What this replica is called in the lease.",
-            show_default="the host's name",
-        ),
-    ] = DEFAULTS.replica,
+    replica: Replica = DEFAULTS.replica,
     xds_address: Annotated[
         str,
         typer.Option(
@@ -158,16 +140,7 @@ def serve(
     trust_domain: TrustDomain = DEFAULTS.trust_domain,
     tenants_domain: TenantsDomain = DEFAULTS.tenants_domain,
     insecure_plaintext: InsecurePlaintext = False,
-    ops_address: Annotated[
-        str,
-        typer.Option(
-            parser=parser(lambda text: text if text == settings.OFF else str(listen_address(text))),
-            metavar="HOST:PORT",
-            envvar="KUBELB_XDS_OPS_ADDRESS",
-            help="Where /healthz, /readyz and /metrics are, for kubelet and Prometheus; port 0 takes any free one, off"
-            " is nowhere.",
-        ),
-    ] = DEFAULTS.ops_address,
+    ops_address: OpsAddress = DEFAULTS.ops_address,
     admin_address: AdminAddress = DEFAULTS.admin_address,
     admin_client_ca: AdminClientCa = DEFAULTS.admin_client_ca,
     status_page_address: StatusPageAddress = DEFAULTS.status_page_address,

@@ -6,7 +6,7 @@ from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from rich.box import HORIZONTALS
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -21,16 +21,6 @@ WORDS: Final = {
     pb.STATUS_NACK: ("NACK", "red"),
 }
 """A status as it is written, and its colour."""
-
-PIPE_WIDTH: Final = 160
-
-
-def console_of() -> Console:
-    """Return stdout, as wide as its terminal, or wide enough for every table."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = max(console.width, PIPE_WIDTH)
-    return console
 
 
 def is_synced(envoys: Sequence[pb.Envoy]) -> bool:

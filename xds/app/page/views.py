@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any, Final, NamedTuple, cast
 
 from kube.objects import LoadBalancer, ObjectRef
-from xds.admin import Debug
+from xds.admin.debug import Debug
 from xds.app.control_plane import ControlPlane
 from xds.app.explain import LoadBalancers
 from xds.app.inspect.explanation import explanation_lines
