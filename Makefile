@@ -29,7 +29,7 @@ test: $(VENV)/.dev ## Run every test (ARGS='-k name' for some)
 	$(BIN)/python -m pytest -m alone $(ARGS) || [ $$? -eq 5 ]
 
 test-fast: $(VENV)/.dev ## Run the tests that start no program, neither Envoy, nor the API server, nor us: about a minute
-	KUBELB_XDS_TEST_FAST=1 $(PYTEST) -m 'not envoy and not kubernetes and not process and not alone' $(ARGS)
+	KUBELB_XDS_TEST_FAST=1 $(PYTEST) -m 'not envoy and not kubernetes and not process and not browser and not alone' $(ARGS)
 
 lint: $(VENV)/.dev ## Check style, types and layers
 	$(BIN)/ruff check

@@ -44,21 +44,25 @@ def registry_of(
     return registry
 
 
+def version() -> str:
+    """Return the version of what runs."""
+    try:
+        return metadata.version(DISTRIBUTION)
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
 class _BuildInfo(Collector):
     """The version of what runs."""
 
     def collect(self) -> Iterator[Metric]:
         """Yield one sample, of value 1."""
-        try:
-            version = metadata.version(DISTRIBUTION)
-        except metadata.PackageNotFoundError:
-            version = "unknown"
         info = GaugeMetricFamily(
             "kubelb_xds_build_info",
             "Always 1; the label has the version that runs. Count by it to see a rollout.",
             labels=("version",),
         )
-        info.add_metric((version,), 1)
+        info.add_metric((version(),), 1)
         yield info
 
 
