@@ -106,6 +106,8 @@ class TypeState(ABC):
         self.must_answer = False
         self.urgent = False
         self.in_flight: dict[str, Push] = {}
+        # When the oldest response went out that is neither answered nor remembered, since the client's last answer.
+        self._silent_since: float | None = None
         self._compared = False
         # What the client holds once it has applied everything sent, and which of it is to be sent all the same: where it
         # may have refused it, with the step that it may not have taken.
@@ -138,6 +140,14 @@ class TypeState(ABC):
         """When the newest unanswered response went out, if there is one."""
         newest = next(reversed(self.in_flight.values()), None)
         return newest.sent_at if newest else None
+
+    @property
+    def waits_since(self) -> float | None:
+        """When the oldest unanswered response went out, if there is one; one that had to be forgotten counts as well."""
+        if self._silent_since is not None:
+            return self._silent_since
+        oldest = next(iter(self.in_flight.values()), None)
+        return oldest.sent_at if oldest else None
 
     @property
     def unsettled(self) -> Iterator[str]:
@@ -277,6 +287,7 @@ class TypeState(ABC):
     def _remember(self, response: Response, now: float, steps: dict[str, Step], turn: int) -> None:
         """Keep a response until it is answered."""
         while len(self.in_flight) >= _MAX_IN_FLIGHT:
+            self._silent_since = self.waits_since
             self._unanswered.update(dict.fromkeys(self.in_flight.pop(next(iter(self.in_flight))).steps))
         # What was joined for all streams is let go of when it is written.
         kept = response._replace(joined=b"") if response.joined else response
@@ -379,6 +390,7 @@ class TypeState(ABC):
     def _answered(self, request: Any, resources: ResourceSet | None) -> Outcome:
         """Take an ACK or a NACK of a response in flight."""
         push = self._take(request.response_nonce)
+        self._silent_since = None
         # A NACK is the presence of error_detail, nothing else (rule 5).
         if not request.HasField("error_detail"):
             self._unanswered.clear()
