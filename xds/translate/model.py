@@ -115,8 +115,9 @@ class Translation:
     """What one LoadBalancer becomes.
 
     `recheck_at` is when the same inputs would first say something else (a certificate that begins to expire,
-    say), or None when only a change of the inputs can do that. `ca_expires` and `crl_expires` are when the first
-    certificate and the first CRL of the CA bundle that Envoy verifies with end, None where none does.
+    say), or None when only a change of the inputs can do that. `ca_expires` is when the first certificate of
+    the CA bundle that Envoy has ends, `crl_expires` when the first of its CAs is left without a CRL in force;
+    None where there is none, or none that ends.
     """
 
     resources: tuple[Resource, ...]

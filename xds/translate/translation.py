@@ -59,8 +59,8 @@ def translate(
         tuple(work.summaries),
         tuple(work.findings),
         tls.recheck_at,
-        ca_expires=tls.ca_expires,
-        crl_expires=tls.crl_expires,
+        tls.ca_expires,
+        tls.crl_expires,
     )
 
 
