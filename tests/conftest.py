@@ -4,11 +4,13 @@ import gc
 from collections.abc import Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 import structlog
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.support import command, docker_engine
+from tests.support.examples import examples
 from tests.support.kube_fixtures import (
     admin,
     api_server,
@@ -81,10 +83,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Give each of several processes ports of its own."""
+    """Give each of several processes ports of its own, and have hypothesis try as many examples as there is time for."""
     worker = getattr(config, "workerinput", None)
     if worker is not None:
         share(int(worker["workerid"].removeprefix("gw")), worker["workercount"])
+    hypothesis.settings.register_profile("ours", max_examples=examples(100))
+    hypothesis.settings.load_profile("ours")
 
 
 class _Scheduling(LoadScopeScheduling):  # type: ignore[misc]

@@ -18,6 +18,7 @@ from kube.ccm.wanted import Wanted, differences, is_of_use, is_taken, judge
 from kube.objects.service import Service
 from tests.kube.ccm.clusters import CA, POLICY
 from tests.kube.ccm.things import CLUSTER, TENANT, copy_of, service
+from tests.support.examples import examples
 from tests.support.kube_client import Object
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
@@ -230,4 +231,4 @@ class Clusters(RuleBasedStateMachine):
 
 
 TestClusters = Clusters.TestCase
-TestClusters.settings = settings(max_examples=300, stateful_step_count=50, deadline=None)
+TestClusters.settings = settings(max_examples=examples(300), stateful_step_count=50, deadline=None)
