@@ -5,8 +5,8 @@ from xds.protocol.delivery import Delivery, Envoy
 from xds.protocol.response import Response
 from xds.protocol.sequencer import Timing
 from xds.protocol.standing import Refusal, ResourceState, Standing
+from xds.protocol.steps import Outcome, Push
 from xds.protocol.stream import Due, ProtocolError, StreamState
-from xds.protocol.type_state import Outcome, Push
 
 __all__ = [
     "Awaited",

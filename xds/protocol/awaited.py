@@ -11,7 +11,8 @@ from typing import Final, NamedTuple
 
 from xds.protocol.delivery import Delivery, Envoy
 from xds.protocol.standing import Refusal
-from xds.protocol.type_state import Held, TypeState, is_content
+from xds.protocol.steps import Held, is_content
+from xds.protocol.type_state import TypeState
 from xds.snapshot import Changes, Resource, Snapshot
 from xds.snapshot.types import LISTENER, short
 

@@ -15,8 +15,8 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from xds.protocol.standing import WHOLE, WORST_LAST, Refusal, ResourceState, Standing, StreamRecord
+from xds.protocol.steps import Outcome
 from xds.protocol.stream import StreamState
-from xds.protocol.type_state import Outcome
 from xds.snapshot import Changes, Resource
 from xds.snapshot.types import CLUSTER, LISTENER
 

@@ -6,8 +6,9 @@ Rules by number: ``docs/xds-protocol.md``.
 from collections.abc import Iterable
 from typing import Any
 
+from xds.protocol.steps import UNKNOWN, Outcome
 from xds.protocol.subscription import WILDCARD
-from xds.protocol.type_state import UNKNOWN, Outcome, TypeState
+from xds.protocol.type_state import TypeState
 from xds.snapshot import ResourceSet
 
 

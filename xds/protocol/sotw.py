@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from xds.protocol.response import Response
-from xds.protocol.type_state import NOTHING_LEAVES, UNKNOWN, Held, Leaving, Outcome, Push, Step, TypeState
+from xds.protocol.steps import NOTHING_LEAVES, UNKNOWN, Held, Leaving, Outcome, Push, Step
+from xds.protocol.type_state import TypeState
 from xds.snapshot import Resource, ResourceSet
 from xds.snapshot.types import CLUSTER, LISTENER
 

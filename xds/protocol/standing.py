@@ -10,8 +10,8 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from xds.protocol.acks import Acks
+from xds.protocol.steps import Outcome, is_content
 from xds.protocol.stream import StreamState
-from xds.protocol.type_state import Outcome, is_content
 from xds.snapshot import Resource
 
 _LONGEST_TEXT: Final = 2000

@@ -12,7 +12,8 @@ from xds.protocol.delta import DeltaState
 from xds.protocol.response import Response
 from xds.protocol.sequencer import Sequencer, Timing
 from xds.protocol.sotw import SotwState
-from xds.protocol.type_state import NOTHING_LEAVES, Leaving, Outcome, TypeState
+from xds.protocol.steps import NOTHING_LEAVES, Leaving, Outcome
+from xds.protocol.type_state import TypeState
 from xds.snapshot import Changes, Resource, ResourceSet, Snapshot
 from xds.snapshot.types import CLUSTER, ENDPOINT
 

@@ -8,73 +8,19 @@ goes first, is the sequencer's business. Rules by number: ``docs/xds-protocol.md
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import chain, islice, repeat, takewhile
-from types import MappingProxyType
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from typing import Any, Final
 
 from xds.protocol.refusal import named_in
 from xds.protocol.response import Response
+from xds.protocol.steps import NOTHING_LEAVES, UNKNOWN, Held, Leaving, Outcome, Push, Step, is_content
 from xds.protocol.subscription import Change, Subscription
 from xds.snapshot import Resource, ResourceSet
 
-# What a client holds under a name: a resource that it was sent, or the version that it presented when it came.
-Held: TypeAlias = Resource | str
-# The version of what a client may hold unseen; no resource has it.
-UNKNOWN: Final = ""
 # Responses that wait for an answer, and are remembered so that it can be told what was answered: more than Envoy leaves
 # open in the 15 s for which a cluster may warm. A client that never answers is forgotten piece by piece.
 _MAX_IN_FLIGHT: Final = 100
 # The digest of what is refused where a removal is.
 _GONE: Final = -1
-
-
-class Step(NamedTuple):
-    """What a response does under one name: from what the client held before (None: nothing) to what it brings (None: gone)."""
-
-    before: Held | None
-    after: Resource | None
-
-
-class Leaving(NamedTuple):
-    """A resource that left the snapshot, and the turn in which it did."""
-
-    resource: Resource
-    turn: int
-
-
-class Push(NamedTuple):
-    """A response that was sent and is not yet answered, and what it does by name.
-
-    ``turn`` is that of the oldest change that it brings.
-    """
-
-    response: Response
-    sent_at: float
-    steps: dict[str, Step]
-    turn: int
-
-
-class Outcome(NamedTuple):
-    """What a request turned out to be, for logs and statistics."""
-
-    type_url: str
-    kind: Literal["subscribe", "ack", "nack", "stale"]
-    # The response that is ACKed or refused.
-    push: Push | None = None
-    # Of a NACK: the client's words, and the names that are held back until their content or the subscription changes.
-    error: str = ""
-    held: tuple[str, ...] = ()
-    # Whether it asks for anything that the client would not be sent otherwise: an ACK and no more does not.
-    asks: bool = True
-
-
-NOTHING_LEAVES: Final[Mapping[str, Leaving]] = MappingProxyType({})
-
-
-def is_content(held: Held | None, resource: Resource) -> bool:
-    """Return whether what a client holds is this content; of a version that is the maker's own nobody can say so."""
-    if isinstance(held, Resource):
-        return held.digest == resource.digest
-    return resource.hashed and held == resource.version
 
 
 class TypeState(ABC):

@@ -5,7 +5,8 @@ import pytest
 from tests.support.driver import only
 from tests.support.resources import cluster, endpoints, listener
 from tests.xds.protocol.fleet import TENANT, Fleet, unanswered
-from xds.protocol.type_state import Held, TypeState
+from xds.protocol.steps import Held
+from xds.protocol.type_state import TypeState
 from xds.snapshot import Resource
 from xds.snapshot.types import CLUSTER, ENDPOINT, LISTENER
 
