@@ -147,7 +147,9 @@ def test_no_process_has_rights(running: Running) -> None:
 
 def test_nothing_is_derived_at_the_start(running: Running) -> None:
     """The image has Envoy's schema as it is derived once, readable for its user: envoy-data-plane is not even loaded."""
-    command = "import sys, xds.app.control_plane, xds.messages._classes; print('envoy_data_plane' in sys.modules)"
+    command = (
+        "import sys, xds.app.control_plane, xds.messages._classes; print('envoy_data_plane' in sys.modules)"
+    )
     assert running.project.said("exec", "-T", "control-plane", "python", "-c", command).strip() == "False"
 
 
