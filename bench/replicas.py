@@ -64,9 +64,9 @@ async def measure(servers: int, streams: int, program: Path, folder: Path) -> Ce
         memory = [server.usage.memory for server in running]
         return Cell(connected, last, [seconds / BUMPS * 1e3 for seconds in used], memory)
     finally:
+        await crowd.kill()
         for server in running:
             await server.kill()
-        await crowd.kill()
 
 
 async def _same(crowd: Crowd, server: Server, streams: int) -> None:

@@ -73,7 +73,7 @@ _LONG = (
 )
 """Tests that wait long, most of them on others: they begin first, so that nobody waits for them in the end."""
 
-_NEEDS = {"kube_programs": "kubernetes", "envoy_binary": "envoy"}
+_NEEDS = {"kube_programs": "kubernetes", "envoy_binary": "envoy", "chrome": "browser"}
 """The mark of a test that uses a fixture, directly or through others."""
 
 

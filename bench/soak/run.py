@@ -52,7 +52,7 @@ class Soak:
         self._began = time.monotonic()
         self._phase = "start"
         # What to change next, None for nothing.
-        self._next: Callable[[], Spec] | None = None
+        self._next: Callable[[], list[Spec]] | None = None
         self._server: Server | None = None
         self._crowd: Crowd | None = None
         self._last: tuple[float, float, int] | None = None
@@ -95,9 +95,11 @@ class Soak:
     async def _story(self) -> None:
         seconds, promises = self._plan.seconds, self.promises
         await self._everybody_comes(0.02 * seconds)
-        # It begins when it has done once what is ordinary: all clients came and went, and everything changed. What memory that takes
+        # It begins when it has done what is ordinary: all clients came and went, and everything changed. What memory that takes
         # at its height the allocator keeps, and uses again.
         await self._touched("everything changed")
+        await self._everybody_leaves()
+        await self._everybody_comes(0.02 * seconds)
         await self._everybody_leaves()
         alone = await self.server.standing()
         await self._everybody_comes(0.1 * seconds)
@@ -186,10 +188,10 @@ class Soak:
         """
         turn = LOAD_BALANCERS - 1
 
-        def change() -> Spec:
-            if self._random.random() < 0.5:  # noqa: PLR2004 — half of the changes
-                return self._world.rotate(turn)
-            return self._world.change(range(LOAD_BALANCERS - REFUSED))
+        def change() -> list[Spec]:
+            refused, others = self._world.rotate(turn), range(LOAD_BALANCERS - REFUSED)
+            # What comes with it is not refused, and a NACK that names the one has the other sent again.
+            return [refused, self._world.change(others, refused.tenant)]
 
         async with self._during("refusing", change):
             for turn in reversed(range(LOAD_BALANCERS - REFUSED, LOAD_BALANCERS)):
@@ -254,7 +256,9 @@ class Soak:
         self._tell(f"{phase} …")
 
     @contextlib.asynccontextmanager
-    async def _during(self, phase: str, change: Callable[[], Spec] | None = None) -> AsyncIterator[None]:
+    async def _during(
+        self, phase: str, change: Callable[[], list[Spec]] | None = None
+    ) -> AsyncIterator[None]:
         """Change the world all the time, anything in it unless told otherwise."""
         self._begin(phase)
         self._next = change or self._anything
@@ -263,14 +267,14 @@ class Soak:
         finally:
             self._next = None
 
-    def _anything(self) -> Spec:
-        return self._world.change(range(LOAD_BALANCERS))
+    def _anything(self) -> list[Spec]:
+        return [self._world.change(range(LOAD_BALANCERS))]
 
     async def _change(self) -> None:
         while True:
             await asyncio.sleep(self._random.expovariate(self._plan.rate))
             if self._next is not None:
-                await self.server.change([self._next()])
+                await self.server.change(self._next())
 
     async def _touched(self, when: str) -> None:
         await self.server.change(self._world.touch())

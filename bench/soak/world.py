@@ -94,10 +94,13 @@ class World:
     def __iter__(self) -> Iterator[Spec]:
         return iter(self._specs.values())
 
-    def change(self, among: range) -> Spec:
-        """Change one LoadBalancer whose index is among these: its CA, addresses, policy, port, or whether it is there."""
+    def change(self, among: range, tenant: str = "") -> Spec:
+        """Change one LoadBalancer whose index is among these: its CA, addresses, policy, port, or whether it is there.
+
+        It is of any tenant, unless one is named.
+        """
         chance = self._random
-        spec = self._specs[chance.choice(self.tenants), chance.choice(among)]
+        spec = self._specs[tenant or chance.choice(self.tenants), chance.choice(among)]
         policies = [each for each in ("Verify", "Insecure", None) if each != spec.policy]
         kinds: list[dict[str, Any]] = [
             {"ca": spec.ca + chance.randrange(1, AUTHORITIES), "policy": "Verify"},

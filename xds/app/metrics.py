@@ -1,7 +1,7 @@
-"""What Prometheus is told: the informers and what is written back, as they are when it asks, and the process they run in.
+"""What Prometheus is told of any of our processes: what runs, its informers and what it writes back, as they are when it asks.
 
 Nothing is counted here: who does something counts for himself, and this gives the counts names. The names are an interface that
-dashboards and alerts rely on.
+dashboards and alerts rely on; ``docs/metrics.md`` has all of them. Of servers and snapshots it knows nothing.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -33,20 +33,23 @@ class WritingStatus(NamedTuple):
 
 
 def registry_of(
-    informers: Callable[[], Iterable[InformerStatus]],
-    writing: Callable[[], WritingStatus | None] = lambda: None,
+    informers: Callable[[], Iterable[InformerStatus]], *collectors: Collector
 ) -> CollectorRegistry:
-    """Return a registry of its own for one process; both are asked at each scrape.
-
-    ``writing`` answers None where nothing is written.
-    """
+    """Return a registry of its own for one process: what runs, its informers, which are asked at each scrape, and the collectors'."""
     registry = CollectorRegistry()
     for collect in (ProcessCollector, PlatformCollector, GCCollector):
         collect(registry=registry)
-    registry.register(_BuildInfo())
-    registry.register(_Informers(informers))
-    registry.register(_Writing(writing))
+    for collector in (_BuildInfo(), _Informers(informers), *collectors):
+        registry.register(collector)
     return registry
+
+
+def version() -> str:
+    """Return the version of what runs."""
+    try:
+        return metadata.version(DISTRIBUTION)
+    except metadata.PackageNotFoundError:
+        return "unknown"
 
 
 class _BuildInfo(Collector):
@@ -54,16 +57,12 @@ class _BuildInfo(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield one sample, of value 1."""
-        try:
-            version = metadata.version(DISTRIBUTION)
-        except metadata.PackageNotFoundError:
-            version = "unknown"
         info = GaugeMetricFamily(
             "kubelb_xds_build_info",
             "Always 1; the label has the version that runs. Count by it to see a rollout.",
             labels=("version",),
         )
-        info.add_metric((version,), 1)
+        info.add_metric((version(),), 1)
         yield info
 
 
@@ -97,6 +96,12 @@ class _Informers(Collector):
             " that breaks.",
             labels=_LABELS,
         )
+        failing = GaugeMetricFamily(
+            "kubelb_xds_informer_failing",
+            "1 while its last list or watch has failed and no other has succeeded since. What is served stays; changes do not"
+            " arrive. The log says why.",
+            labels=_LABELS,
+        )
         events = CounterMetricFamily(
             "kubelb_xds_informer_events",
             "Changes of objects that watches reported.",
@@ -116,6 +121,7 @@ class _Informers(Collector):
         for informer in self._informers():
             labels = (informer.kind, informer.namespace)
             synced.add_metric(labels, informer.synced)
+            failing.add_metric(labels, bool(informer.error))
             objects.add_metric(labels, informer.objects)
             lists.add_metric(labels, informer.lists)
             watches.add_metric(labels, informer.watches)
@@ -123,11 +129,11 @@ class _Informers(Collector):
             large_removals.add_metric(labels, informer.large_removals)
             for reason, count in informer.failures.items():
                 failures.add_metric((*labels, reason), count)
-        families = (synced, objects, lists, watches, events, failures, large_removals)
+        families = (synced, failing, objects, lists, watches, events, failures, large_removals)
         yield from (family for family in families if family.samples)
 
 
-class _Writing(Collector):
+class Writing(Collector):
     """How the writing goes; nothing is said of it where nothing is written."""
 
     def __init__(self, writing: Callable[[], WritingStatus | None]) -> None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from xds.snapshot.cache import SnapshotCache, Watcher
     from xds.snapshot.convert import EnvoyMessage, resource_of
     from xds.snapshot.resource import InvalidResourceError, Resource, keys_of
-    from xds.snapshot.snapshot import Changes, ResourceSet, Snapshot, sotw_bytes, version_of
+    from xds.snapshot.snapshot import Changes, ResourceSet, Snapshot, delta_bytes, sotw_bytes, version_of
 
 __all__ = [
     "Changes",
@@ -22,6 +22,7 @@ __all__ = [
     "Snapshot",
     "SnapshotCache",
     "Watcher",
+    "delta_bytes",
     "keys_of",
     "resource_of",
     "sotw_bytes",

@@ -10,7 +10,7 @@ import typer
 from xds.app import settings
 from xds.app.address import ip_literal, listen_address
 from xds.app.bootstrap import tenant_name
-from xds.app.commands.checks import check_addresses, check_admin, check_source, check_tls
+from xds.app.commands.checks import check_addresses, check_admin, check_source, check_status_page, check_tls
 from xds.app.commands.options import (
     DEFAULTS,
     CaExpiryWarningDays,
@@ -27,6 +27,7 @@ from xds.app.commands.tls_options import (
     AdminAddress,
     AdminClientCa,
     InsecurePlaintext,
+    StatusPageAddress,
     TenantsDomain,
     TlsCert,
     TlsClientCa,
@@ -142,6 +143,7 @@ def serve(
     ops_address: OpsAddress = DEFAULTS.ops_address,
     admin_address: AdminAddress = DEFAULTS.admin_address,
     admin_client_ca: AdminClientCa = DEFAULTS.admin_client_ca,
+    status_page_address: StatusPageAddress = DEFAULTS.status_page_address,
     verify_without_ca: VerifyWithoutCa = DEFAULTS.verify_without_ca,
     eds: Annotated[
         settings.Eds,
@@ -260,6 +262,7 @@ def serve(
       kubelb-xds serve --kubernetes --context management --read-only
       kubelb-xds serve --kubernetes --xds-address 0.0.0.0:18000 --tls-cert tls.crt --tls-key tls.key --tls-client-ca ca.crt
       curl 127.0.0.1:18001/readyz
+      xdg-open http://127.0.0.1:18003
       kubelb-xds bootstrap --tenant tenant-primary --xds-address 127.0.0.1:18000 > envoy.yaml
       envoy --config-path envoy.yaml
     """  # noqa: D301 — typer does not rewrap what follows \b
@@ -291,8 +294,14 @@ def serve(
         tls_client_ca=tls_client_ca,
         insecure_plaintext=insecure_plaintext,
     )
+    check_status_page(status_page_address, insecure_plaintext=insecure_plaintext)
     check_addresses(
-        {"--xds-address": xds_address, "--ops-address": ops_address, "--admin-address": admin_address}
+        {
+            "--xds-address": xds_address,
+            "--ops-address": ops_address,
+            "--admin-address": admin_address,
+            "--status-page-address": status_page_address,
+        }
     )
     # The imports below take a second or two, and process 1 of a container never sees a signal that it does not handle.
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -327,6 +336,7 @@ def serve(
             ops_address=ops_address,
             admin_address=admin_address,
             admin_client_ca=admin_client_ca,
+            status_page_address=status_page_address,
             verify_without_ca=verify_without_ca,
             eds=eds,
             eds_api=eds_api,

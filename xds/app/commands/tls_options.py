@@ -65,6 +65,16 @@ AdminAddress: TypeAlias = Annotated[
         " but on loopback it needs --admin-client-ca.",
     ),
 ]
+StatusPageAddress: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        parser=parser(listener),
+        metavar="HOST:PORT",
+        envvar="KUBELB_XDS_STATUS_PAGE_ADDRESS",
+        help="Where the status page is, for a browser: tenants, Envoys, LoadBalancers and NACKs, live; port 0 takes any free one, off is nowhere."
+        " It asks nobody who they are, so anywhere but on loopback it needs --insecure-plaintext.",
+    ),
+]
 AdminClientCa: TypeAlias = Annotated[
     Path | None,
     typer.Option(

@@ -41,20 +41,22 @@ type client struct {
 	crowd   *crowd
 
 	// What it is told to do, and its connection; changed is closed and made anew whenever any of it changes.
-	mutex    sync.Mutex
-	changed  chan struct{}
-	present  bool // it is to be connected
-	hanging  bool // it takes no response from the stream
-	frozen   bool // it takes no byte from the connection
-	refusing string
-	conn     *net.TCPConn
-	cancel   context.CancelFunc
+	mutex     sync.Mutex
+	changed   chan struct{}
+	present   bool // it is to be connected
+	hanging   bool // it takes no response from the stream
+	frozen    bool // it takes no byte from the connection
+	forgetful bool // it is to connect as one that holds nothing
+	refusing  string
+	conn      *net.TCPConn
+	cancel    context.CancelFunc
 
 	// What it holds: its own goroutine's, and others' under state.
 	state     sync.Mutex
 	views     map[string]*view
 	connected bool
 	arrived   time.Time // the last response that changed clusters
+	history   []string  // the last responses
 }
 
 func newClient(id int, tenant string, delta bool, address string, crowd *crowd) *client {
@@ -111,12 +113,24 @@ func (c *client) live() {
 func (c *client) session() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
+	c.mutex.Lock()
+	present, forgetful := c.present, c.forgetful
+	c.cancel, c.forgetful = cancel, false
+	c.mutex.Unlock()
+	if !present {
+		return context.Canceled
+	}
+	if forgetful {
+		c.state.Lock()
+		c.forget()
+		c.state.Unlock()
+	}
 	dial := func(ctx context.Context, address string) (net.Conn, error) {
 		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
 		if err != nil {
 			return nil, err
 		}
-		c.tell(func() { c.conn, c.cancel = conn.(*net.TCPConn), cancel })
+		c.tell(func() { c.conn = conn.(*net.TCPConn) })
 		return gated{conn.(*net.TCPConn), c}, nil
 	}
 	channel, err := grpc.NewClient("passthrough:///"+c.address,
@@ -209,6 +223,7 @@ func (c *client) take(r response) []request {
 		return nil
 	}
 	found := v.judge(r)
+	c.remember(v, r)
 	c.crowd.count(c, r, found)
 	if found.changed && r.typeURL == clusters {
 		c.arrived = time.Now()
@@ -225,11 +240,11 @@ func (c *client) take(r response) []request {
 			}
 		}
 	}
-	// What is refused is sent with its endpoints, too.
-	for _, one := range r.items {
-		had, holds := v.holds[one.name]
-		if len(refused) > 0 && one.eds != "" && (v.delta || !holds || had.content != one.content) {
-			c.views[endpoints].warming[one.eds] = true
+	if r.typeURL == clusters {
+		for _, one := range v.brings(r) {
+			if one.eds != "" {
+				c.views[endpoints].warming[one.eds] = true
+			}
 		}
 	}
 	var before []request
@@ -238,9 +253,9 @@ func (c *client) take(r response) []request {
 		v.refuse(r)
 		answer.refusal = "refused as a whole"
 	} else {
-		brought := v.apply(r, refused)
+		v.apply(r, refused)
 		if r.typeURL == clusters {
-			before = c.follow(brought)
+			before = c.follow()
 		}
 	}
 	if len(refused) > 0 {
@@ -264,24 +279,33 @@ func (c *client) take(r response) []request {
 	} else {
 		v.version = r.version
 	}
+	v.unsure = v.full && (len(refused) > 0)
 	if !c.delta {
 		answer.names, answer.version = sorted(v.names), v.version
 	}
 	return append(before, answer)
 }
 
+// remember keeps the last responses in words, which are told with a fault: which names were new in each, of how many.
+func (c *client) remember(v *view, r response) {
+	differ := map[string]bool{}
+	for _, one := range r.items {
+		if had, holds := v.holds[one.name]; !holds || had.content != one.content {
+			differ[one.name] = true
+		}
+	}
+	short := r.typeURL[strings.LastIndex(r.typeURL, ".")+1:]
+	words := fmt.Sprintf("%s %s: %v of %d", short, r.nonce, sorted(differ), len(r.items))
+	c.history = append(c.history[max(0, len(c.history)-11):], words)
+}
+
 // follow subscribes to the endpoints of the clusters that are held, and to listeners, as Envoy does once it has clusters.
-func (c *client) follow(brought []item) []request {
+func (c *client) follow() []request {
 	e, l := c.views[endpoints], c.views[listeners]
 	wanted := map[string]bool{}
 	for _, cluster := range c.views[clusters].holds {
 		if cluster.eds != "" {
 			wanted[cluster.eds] = true
-		}
-	}
-	for _, cluster := range brought {
-		if cluster.eds != "" && e.started {
-			e.warming[cluster.eds] = true
 		}
 	}
 	var added, dropped []string
@@ -322,17 +346,15 @@ func (c *client) follow(brought []item) []request {
 func (c *client) leave(how string) {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
-	if c.conn == nil {
-		return
-	}
-	switch how {
-	case "reset":
+	switch {
+	case c.cancel == nil: // it never came
+	case c.conn == nil || how == "cancel":
+		c.cancel()
+	case how == "reset":
 		c.conn.SetLinger(0)
 		c.conn.Close()
-	case "close":
-		c.conn.Close()
 	default:
-		c.cancel()
+		c.conn.Close()
 	}
 	c.conn = nil
 }

@@ -51,7 +51,8 @@ func (c *crowd) count(from *client, r response, found verdict) {
 		c.why[least]++
 	}
 	if found.fault != "" {
-		c.note(from, r.typeURL, fmt.Sprintf("response %s: %s", r.nonce, found.fault))
+		seen := strings.Join(from.history, "; ")
+		c.note(from, r.typeURL, fmt.Sprintf("response %s: %s; refusing %q; seen %s", r.nonce, found.fault, from.refusing, seen))
 	}
 }
 
@@ -114,8 +115,8 @@ func (c *crowd) do(order command) answer {
 		each(func(one *client) { one.tell(func() { one.present = false }); one.leave(order.How) })
 	case "reconnect": // break and come back, knowing what it held
 		each(func(one *client) { one.leave(order.How) })
-	case "forget": // as an Envoy that starts anew; of clients that are away
-		each(func(one *client) { one.state.Lock(); one.forget(); one.state.Unlock() })
+	case "forget": // connect the next time as an Envoy that starts anew
+		each(func(one *client) { one.tell(func() { one.forgetful = true }) })
 	case "hang":
 		each(func(one *client) { one.tell(func() { one.hanging = true }) })
 	case "freeze":

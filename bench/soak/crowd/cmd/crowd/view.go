@@ -50,6 +50,7 @@ type view struct {
 	repeat   map[string]bool
 	refused  map[string]content
 	again    bool // after a NACK a full response comes once more
+	unsure   bool // since a NACK of a full response, until one is accepted: the server cannot know what is held
 	dropped  map[string]time.Time
 }
 
@@ -64,7 +65,7 @@ func newView(typeURL string, delta bool) *view {
 
 // disconnect forgets what the stream owed.
 func (v *view) disconnect() {
-	v.started, v.answered, v.again, v.nonce = false, false, false, ""
+	v.started, v.answered, v.again, v.unsure, v.nonce = false, false, false, false, ""
 	v.asked, v.warming, v.repeat = map[string]bool{}, map[string]bool{}, map[string]bool{}
 	v.refused, v.dropped = map[string]content{}, map[string]time.Time{}
 }
@@ -185,13 +186,24 @@ func (v *view) judge(r response) verdict {
 	return found
 }
 
-// apply takes a response, but for what is refused of it, and returns what it brought.
-func (v *view) apply(r response, refuses map[string]bool) []item {
-	// The server may not know what is held then, and sends the endpoints of all the clusters.
-	all := !v.full || !v.answered || v.again
+// brings returns what a response of clusters brings, as far as the server can know: their endpoints follow, refused or not.
+func (v *view) brings(r response) []item {
+	if !v.full || !v.answered || v.again || v.unsure {
+		return r.items
+	}
+	var brought []item
+	for _, one := range r.items {
+		if had, holds := v.holds[one.name]; !holds || had.content != one.content {
+			brought = append(brought, one)
+		}
+	}
+	return brought
+}
+
+// apply takes a response, but for what is refused of it.
+func (v *view) apply(r response, refuses map[string]bool) {
 	v.answered, v.again, v.nonce = true, false, r.nonce
 	carried := make(map[string]bool, len(r.items))
-	var brought []item
 	for _, one := range r.items {
 		carried[one.name] = true
 		v.paid(one.name)
@@ -201,10 +213,6 @@ func (v *view) apply(r response, refuses map[string]bool) []item {
 		if refuses[one.name] {
 			v.refused[one.name] = one.content
 			continue
-		}
-		had, holds := v.holds[one.name]
-		if all || !holds || had.content != one.content {
-			brought = append(brought, one)
 		}
 		delete(v.refused, one.name)
 		v.holds[one.name] = held{one.version, one.content, one.eds}
@@ -221,7 +229,6 @@ func (v *view) apply(r response, refuses map[string]bool) []item {
 			}
 		}
 	}
-	return brought
 }
 
 // refuse takes note of a response of which nothing is applied.
