@@ -133,3 +133,24 @@ async def test_another_cluster_of_the_same_name(clusters: Clusters) -> None:
         await running.settled()
         assert running.manager.stats.orphans == 1
         assert await clusters.find(clusters.management, other)
+
+
+async def test_a_service_that_no_watch_has_brought_is_no_orphans(clusters: Clusters) -> None:
+    """A LoadBalancer whose Service is not known here stays where the API server knows that Service, however late the watch is."""
+    async with clusters.proxies() as (tenant, _), clusters.ccm(tenant=tenant.url) as running:
+        known = await clusters.copied(await clusters.create("known"))
+        await running.settled()
+        silence = tenant.silence(lambda request: request.is_watch)
+        late = await clusters.create("late")
+        named = clusters.copy_of(late)
+        metadata = {
+            **named["metadata"],
+            "labels": {**known["metadata"]["labels"], "kubelb.k8c.io/origin-name": "late"},
+            "annotations": known["metadata"]["annotations"],
+        }
+        await clusters.management.create({**named, "metadata": metadata, "spec": known["spec"]})
+        await tenant.saw(lambda request: request.path.endswith("/services/late"))
+        await running.settled()
+        assert not [each for each in running.sent if each.startswith("DELETE")]
+        silence.heal()
+        await clusters.became(late, lambda it: FINALIZER in it["metadata"].get("finalizers", ()))
