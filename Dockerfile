@@ -22,10 +22,13 @@ COPY xds xds
 RUN SOURCE_DATE_EPOCH=946684800 /opt/build/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir /wheels . \
     && /opt/build/bin/pip --python /opt/kubelb-xds install --quiet --no-compile --no-index --no-deps /wheels/*.whl \
     && python -m compileall -q -f --invalidation-mode unchecked-hash -x '/kubernetes/(aio/)?client/(api|models)/' /opt/kubelb-xds/lib
+# What a process derives of Envoy's schema at its first start and keeps, for all of them.
+RUN XDG_CACHE_HOME=/opt/kubelb-xds/cache /opt/kubelb-xds/bin/python -B -c 'import xds.app.control_plane, xds.messages._classes' \
+    && chmod -R go+rX /opt/kubelb-xds/cache
 
 FROM base AS runtime
 COPY --from=build /opt/kubelb-xds /opt/kubelb-xds
-ENV PATH=/opt/kubelb-xds/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+ENV PATH=/opt/kubelb-xds/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 XDG_CACHE_HOME=/opt/kubelb-xds/cache
 USER 65532:65532
 # xDS, and /healthz, /readyz, /metrics.
 EXPOSE 18000 18001

@@ -7,10 +7,10 @@ BIN    := $(VENV)/bin
 JOBS   ?= 3
 # Compiled once and not by each of a hundred processes, whatever the environment says: collecting the tests takes 5 s so, not 16.
 unexport PYTHONDONTWRITEBYTECODE
-PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
+PYTEST := $(BIN)/python -m pytest -n $(JOBS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-kubernetes test test-fast lint audit requirements format bench soak golden protos clean
+.PHONY: help demo demo-kubernetes test test-fast lint audit requirements format bench bench-peer soak golden protos clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,11 +24,12 @@ demo-kubernetes: $(VENV)/.dev ## Play the reference's tutorial with kubectl on t
 test: $(VENV)/.dev ## Run every test (ARGS='-k name' for some)
 	@$(BIN)/python -m tests.envtest.assets >/dev/null
 	@$(BIN)/python -m tests.grpcurl.program >/dev/null
+	@$(BIN)/python -m bench.programs >/dev/null
 	$(PYTEST) -m 'not alone' $(ARGS) || [ $$? -eq 5 ]
 	$(BIN)/python -m pytest -m alone $(ARGS) || [ $$? -eq 5 ]
 
 test-fast: $(VENV)/.dev ## Run the tests that start no program, neither Envoy, nor the API server, nor us: about a minute
-	KUBELB_XDS_TEST_FAST=1 $(PYTEST) -m 'not envoy and not kubernetes and not process and not alone' $(ARGS)
+	KUBELB_XDS_TEST_FAST=1 $(PYTEST) -m 'not envoy and not kubernetes and not process and not browser and not alone' $(ARGS)
 
 lint: $(VENV)/.dev ## Check style, types and layers
 	$(BIN)/ruff check
@@ -44,16 +45,21 @@ format: $(VENV)/.dev ## Format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(VENV)/.dev ## Print what messages cost, 10,000 LoadBalancers on a real API server, and 1,000 Services of a tenant
+bench: $(VENV)/.dev ## Print what messages cost, 10,000 LoadBalancers on a real API server, 1,000 Services of a tenant, and metrics
 	$(BIN)/python -m bench.messages
 	$(BIN)/python -m bench.kubernetes
 	$(BIN)/python -m bench.ccm
+	$(BIN)/python -m bench.metrics
+
+bench-peer: $(VENV)/.dev ## Measure side by side with go-control-plane, by turns: a quarter of an hour, on a quiet machine (ARGS=--help)
+	$(BIN)/python -m bench.pipeline
+	$(BIN)/python -m bench.side_by_side $(ARGS)
 
 soak: $(VENV)/.dev ## Have 2,000 clients vanish, hang, refuse and rush on one server for 6 minutes, and see what held (ARGS='--seconds 60')
 	$(BIN)/python -m bench.soak $(ARGS)
 
-golden: $(VENV)/.dev ## Write the translation's golden files anew: read the diff before you commit it
-	$(BIN)/python -m pytest tests/xds/translate --update-golden
+golden: $(VENV)/.dev ## Write the golden files and the tables of docs/metrics.md anew: read the diff before you commit it
+	$(BIN)/python -m pytest tests/xds/translate tests/xds/app/test_metrics_documented.py --update-golden
 
 # What is pinned already stays as long as it fits; `make requirements ARGS=--upgrade` takes the newest. One file serves every Python and
 # processor, and holds no index's address.

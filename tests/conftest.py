@@ -4,10 +4,13 @@ import gc
 from collections.abc import Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 import structlog
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.support import command, docker_engine
+from tests.support.examples import examples
 from tests.support.kube_fixtures import (
     admin,
     api_server,
@@ -48,16 +51,29 @@ def logs_end_with_the_test(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 _ALONE = (
     "tests/e2e/test_make_before_break",
+    "tests/kube/cluster/test_least_privilege",
+)
+"""Tests that need the whole machine: nothing else is to run meanwhile."""
+
+_CERTAIN_PORTS = (
+    "tests/compose/test_compose_run",
     "tests/e2e/test_demo_",
     "tests/e2e/test_golden_served",
-    "tests/kube/cluster/test_least_privilege",
     "tests/xds/app/demo/",
     "tests/xds/app/test_bootstrap_envoy",
-    "tests/compose/test_compose_run",
+    "tests/xds/library/test_example",
 )
-"""Tests that need certain ports, as the demo's and the golden files', or the whole machine: nothing else is to run meanwhile."""
+"""Tests that need certain ports, as the demo's and the golden files', of which nobody else chooses any: one after another."""
 
-_NEEDS = {"kube_programs": "kubernetes", "envoy_binary": "envoy"}
+_LONG = (
+    "tests/tutorial/test_command",
+    "tests/e2e/test_kubernetes_",
+    "tests/kube/ccm/test_killed",
+    "tests/e2e/test_nothing_leaks",
+)
+"""Tests that wait long, most of them on others: they begin first, so that nobody waits for them in the end."""
+
+_NEEDS = {"kube_programs": "kubernetes", "envoy_binary": "envoy", "chrome": "browser"}
 """The mark of a test that uses a fixture, directly or through others."""
 
 
@@ -67,10 +83,28 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Give each of several processes ports of its own."""
+    """Give each of several processes ports of its own, and have hypothesis try as many examples as there is time for."""
     worker = getattr(config, "workerinput", None)
     if worker is not None:
         share(int(worker["workerid"].removeprefix("gw")), worker["workercount"])
+    hypothesis.settings.register_profile("ours", max_examples=examples(100))
+    hypothesis.settings.load_profile("ours")
+
+
+class _Scheduling(LoadScopeScheduling):  # type: ignore[misc]
+    """Gives a process the tests of a module at a time: what they share is made once. Those that need certain ports are one group."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        if nodeid.startswith(_CERTAIN_PORTS):
+            return "certain ports"
+        return nodeid if nodeid.startswith(_LONG) else nodeid.partition("::")[0]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Distribute the tests over several processes, in the order in which they were collected."""
+    config.option.loadscopereorder = False
+    return _Scheduling(config, log)
 
 
 def pytest_report_header() -> str:
@@ -95,6 +129,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if without_engine:
         config.hook.pytest_deselected(items=without_engine)
         items[:] = [item for item in items if item not in without_engine]
+    items.sort(key=lambda item: not item.nodeid.startswith(_CERTAIN_PORTS + _LONG))
     for item in items:
         if item.nodeid.startswith(_ALONE):
             item.add_marker(pytest.mark.alone)

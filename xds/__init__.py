@@ -5,8 +5,9 @@ docstring, how they go together in ``docs/library.md``. Each is loaded when it i
 and none of them loads Kubernetes or the command line.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from xds.lazy import names_of
 
 if TYPE_CHECKING:
     from xds.protocol import Delivery, Envoy, Outcome, Refusal, Report, Response, Standing, Timing, Waiting
@@ -77,20 +78,7 @@ __all__ = [
     "tenant_of_node",
 ]
 
-# Where the names are: what a name does not need is not loaded for it.
-_ROOMS = ("xds.snapshot.types", "xds.snapshot", "xds.protocol", "xds.server")
-
-
 if not TYPE_CHECKING:  # else a type checker would take every misspelt name for one of these
-
-    def __getattr__(name: str) -> Any:
-        for room in _ROOMS if name in __all__ else ():
-            module = import_module(room)
-            if hasattr(module, name):
-                globals()[name] = value = getattr(module, name)  # the next use finds it here
-                return value
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    # What a name does not need is not loaded for it.
+    _ROOMS = ("xds.snapshot.types", "xds.snapshot", "xds.protocol", "xds.server")
+    __getattr__, __dir__ = names_of(globals(), __all__, _ROOMS)

@@ -144,7 +144,8 @@ class Manager:
         # What something was heard about, in order.
         self._due: dict[Key, None] = {}
         self._wake = asyncio.Event()
-        self._without_nodes = False
+        # Whether no node is left; None while that was not looked at since this replica leads.
+        self._without_nodes: bool | None = None
         self._waiting: set[Key] = set()
         self.store.subscribe(self._changed)
         self.election.subscribe(self._led)
@@ -241,7 +242,7 @@ class Manager:
 
     def _led(self, leading: bool) -> None:  # noqa: FBT001 — a listener of Election's
         if leading:
-            self._without_nodes = False
+            self._without_nodes = None
             self._hear_of_all()
 
     def _hear_of_all(self) -> None:
@@ -253,19 +254,20 @@ class Manager:
         return is_of_use(cast("Service", service), by_class=self._by_class)
 
     def _look_at_nodes(self) -> None:
-        """Warn when no node is left, once."""
+        """Warn when no node is left, once: at first it is not known whether the leader before has."""
         without = not addresses_of(self.view.nodes, self._node_address_type)
         if without and not self._without_nodes:
             log.warning("no node is left", message=self._no_nodes())
             for service in self.view.services:
-                self._warn_of_nodes(service)
+                self._warn_of_nodes(service, unless_there=self._without_nodes is None)
         elif self._without_nodes and not without:
             log.info("nodes are Ready again")
         self._without_nodes = without
 
-    def _warn_of_nodes(self, service: Service) -> None:
+    def _warn_of_nodes(self, service: Service, *, unless_there: bool = False) -> None:
         if is_taken(service, by_class=self._by_class):
-            self.events.warn(service.ref, service.metadata.uid, NO_READY_NODES, self._no_nodes())
+            uid, message = service.metadata.uid, self._no_nodes()
+            self.events.warn(service.ref, uid, NO_READY_NODES, message, unless_there=unless_there)
 
     def _no_nodes(self) -> str:
         known = self.view.addresses is not None

@@ -23,6 +23,10 @@ TENANT_CLUSTER: Final = f"{PREFIX}tenant-cluster"
 MANAGER: Final = "kubelb-ccm"
 """Field manager of every write, value of the label managed-by, name of the lease and of who tells Events."""
 
+KEPT_TLS: Final = f"{PREFIX}kept-upstream-tls"
+"""Annotation of ours, while a Service's annotations do not say what TLS is to be: ``spec.upstreamTLS`` as it stays, in JSON, so that
+an edit by hand can be told from it."""
+
 ADDRESSES: Final = "default"
 """The Addresses object that every LoadBalancer refers to."""
 

@@ -4,13 +4,17 @@ Does not know how anything is read or written (`reconciler`), nor what comes bac
 """
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
+
+import msgspec
 
 from kube.ccm.backend_tls import backend_tls
 from kube.ccm.copies import Copy
 from kube.ccm.findings import Finding
 from kube.ccm.names import (
     ADDRESSES,
+    KEPT_TLS,
     LAST_APPLIED,
     LOADBALANCER_CLASS,
     ORIGIN_NAME,
@@ -27,7 +31,7 @@ from kube.objects.service import Service
 PROTOCOLS: Final = ("TCP", "UDP")
 PORT_NOT_FORWARDED: Final = "PortNotForwarded"
 
-_STRIPPED: Final = frozenset({LAST_APPLIED, TLS_POLICY, TLS_CA_SECRET})
+_STRIPPED: Final = frozenset({LAST_APPLIED, TLS_POLICY, TLS_CA_SECRET, KEPT_TLS})
 _SPEC: Final = ("type", "externalTrafficPolicy", "endpoints", "ports", "persistence", "upstreamTLS")
 """Fields of a LoadBalancer's spec that say what a Service says; `hostname` is layer 7's."""
 
@@ -62,7 +66,8 @@ class Wanted(NamedTuple):
 class Judged(NamedTuple):
     """A Service that is taken: `wanted` is None where there can be no LoadBalancer until a finding is put right.
 
-    `keeps_tls`: what the annotations ask for is not known, so `wanted` has the TLS of the LoadBalancer that there is.
+    `keeps_tls`: what the annotations ask for is not known, so `wanted` has the TLS of the LoadBalancer that there is, as it was when
+    that was seen first.
     """
 
     wanted: Wanted | None
@@ -91,7 +96,10 @@ def judge(service: Service, copy: Copy | None, tenant: Tenant, cluster: str) -> 
     findings = (*tls.findings, *findings)
     if not ports or (not tls.valid and copy is None):
         return Judged(None, findings)
-    upstream_tls = tls.upstream_tls if tls.valid or copy is None else copy.spec.get("upstreamTLS")
+    upstream_tls, kept = tls.upstream_tls, {}
+    if not tls.valid and copy is not None:
+        upstream_tls = _kept_tls(copy)
+        kept[KEPT_TLS] = msgspec.json.encode(upstream_tls, order="deterministic").decode()
     spec: dict[str, Any] = {
         "type": "LoadBalancer",
         "endpoints": [
@@ -115,7 +123,7 @@ def judge(service: Service, copy: Copy | None, tenant: Tenant, cluster: str) -> 
         namespace=tenant.namespace,
         name=metadata.uid,
         labels={**tenant.labels, ORIGIN_NAME: metadata.name, ORIGIN_NAMESPACE: metadata.namespace},
-        annotations={**copied, TENANT_CLUSTER: cluster},
+        annotations={**copied, **kept, TENANT_CLUSTER: cluster},
         spec=spec,
     )
     return Judged(wanted, findings, keeps_tls=not tls.valid)
@@ -186,6 +194,14 @@ def _ports(ports: Iterable[StatusPort]) -> tuple[list[StatusPort], tuple[Finding
             continue
         findings.append(Finding(PORT_NOT_FORWARDED, why))
     return forwarded, tuple(findings)
+
+
+def _kept_tls(copy: Copy) -> Any:
+    """Return the TLS that stays: what was put down of it, if it is this program's word still, else what there is."""
+    if KEPT_TLS in copy.annotations:
+        with suppress(msgspec.DecodeError):
+            return msgspec.json.decode(copy.metadata.annotations[KEPT_TLS])
+    return copy.spec.get("upstreamTLS")
 
 
 def _entry(port: StatusPort, number: int) -> dict[str, Any]:

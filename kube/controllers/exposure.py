@@ -15,22 +15,20 @@ from typing import Any, Final, Protocol
 import msgspec
 import structlog
 
-from kube.client import APPLY, MERGE_PATCH, ApiError, KubeApi
+from kube.client import ApiError, KubeApi
+from kube.controllers.service_api import SERVICES, ServiceApi
 from kube.controllers.services import (
     MANAGED_BY,
     Exposed,
     ServiceRefusal,
     Step,
     Wanted,
-    differences,
     envoy_pods,
     exposed_by,
-    has_foreign_ports,
     is_its_own,
     is_ours,
     name_taken,
     next_step,
-    replaced_ports,
     service_name,
     service_refused,
     wanted_service,
@@ -38,15 +36,12 @@ from kube.controllers.services import (
 from kube.coordination.finalizer import FINALIZER, Finalizer
 from kube.coordination.writer import Writer
 from kube.informer.informer import Consumer, Informer
-from kube.informer.reflector import Resource
 from kube.informer.removals import Removals
 from kube.informer.status import InformerStatus
 from kube.informer.store import Stored
 from kube.informer.timing import Timing
 from kube.objects import InvalidObject, LoadBalancer, ObjectRef, StatusPort
-from kube.objects.service import FIELD_MANAGER, Service, read_service
-
-SERVICES: Final = Resource(Service.KIND, "/api/v1", "services", read_service)
+from kube.objects.service import FIELD_MANAGER, Service
 
 RECHECK: Final = 60.0
 """Seconds after which what could not be done is looked at again: a name may be free by then, or a right granted."""
@@ -56,10 +51,8 @@ _MAKES: Final = frozenset({Step.GUARD, Step.APPLY})
 _BREATH: Final = 50
 """LoadBalancers after which others get the event loop: some 5 ms."""
 
-_NOT_FOUND: Final = 404
 _FINAL: Final = frozenset({400, 403, 422})
 """Refusals that the same request meets again: a quota, a missing right, an annotation that the API server checks."""
-_AS_US: Final[Mapping[str, str]] = {"fieldManager": FIELD_MANAGER}
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("kube.controllers")
 
@@ -117,7 +110,7 @@ class Exposure(Consumer):
         clock: Callable[[], float] = time.monotonic,
         recheck: float = RECHECK,
     ) -> None:
-        self._api = api
+        self._services_api = ServiceApi(api)
         self._finalizer = Finalizer(api)
         self._writer = writer
         self._leadership = leadership
@@ -317,7 +310,7 @@ class Exposure(Consumer):
         """Do what is to be done, by what the API server has now: what is known here may be older than what was written last."""
         if self._step(ref) in _IDLE:
             return  # its event was faster than its turn
-        service = await self._get(_service_ref(ref)) if self._enabled else None
+        service = await self._services_api.get(_service_ref(ref)) if self._enabled else None
         known = self._known.get(ref)
         if known is None:
             return
@@ -342,26 +335,32 @@ class Exposure(Consumer):
             await self._do(step, lb, wanted, service)
             if step is Step.DELETE and service is not None and not is_ours(service):
                 # It is none of those that are followed: nobody will tell that it is gone.
-                left = await self._get(_service_ref(ref))
+                left = await self._services_api.get(_service_ref(ref))
                 await self._do(next_step(lb, wanted, left), lb, wanted, left)
         except ApiError as error:
             if step is Step.APPLY and error.status in _FINAL:
-                self._refused(ref, service_refused(wanted, error.message))
+                self._refused(ref, wanted, service_refused(wanted, error.message))
             raise
         taken = service if step is Step.REFUSE else None
-        self._refused(ref, name_taken(lb, taken) if taken else None)
+        self._refused(ref, wanted, name_taken(lb, taken) if taken else None)
 
     async def _do(self, step: Step, lb: LoadBalancer, wanted: Wanted, service: Service | None) -> None:
         if step is Step.APPLY:
-            await self._apply(wanted, service)
+            await self._services_api.apply(wanted, service)
         elif step is Step.DELETE and service is not None:
-            await self._delete(service)
+            await self._services_api.delete(service)
         elif step is Step.RELEASE:
             await self._finalizer.remove(lb.metadata)
 
-    def _refused(self, ref: ObjectRef, refusal: ServiceRefusal | None) -> None:
-        """Report why there is no Service as it is to be, or that nothing speaks against it any more."""
-        if ref not in self._known or self._refusals.get(ref) == refusal:
+    def _refused(self, ref: ObjectRef, wanted: Wanted, refusal: ServiceRefusal | None) -> None:
+        """Report why there is no Service as it was to be, or that nothing speaks against it any more.
+
+        An answer may be older than what was heard meanwhile: of what is wanted no more, or is there by now, it says nothing.
+        """
+        known = self._known.get(ref)
+        if known is None or self._refusals.get(ref) == refusal:
+            return
+        if refusal is not None and (known.wanted != wanted or self._step(ref) in _IDLE):
             return
         if refusal is None:
             del self._refusals[ref]
@@ -370,53 +369,16 @@ class Exposure(Consumer):
             log.warning("Service not as it is to be", object=str(ref), **refusal._asdict())
         self._tell(ref)
 
-    async def _get(self, ref: ObjectRef) -> Service | None:
-        try:
-            return read_service(await self._api.get(_path(ref)))
-        except ApiError as error:
-            if error.status != _NOT_FOUND:
-                raise
-            return None
-
-    async def _apply(self, wanted: Wanted, service: Service | None) -> None:
-        """Create the Service, or make it what it is to be.
-
-        One that exists is forced, and only that very one. One that does not is not: should somebody else create one at this
-        moment, his fields conflict with these, and next time his is found in the way.
-        """
-        path = _path(ObjectRef(Service.KIND, wanted.namespace, wanted.name))
-        if service is None:
-            await self._api.send("PATCH", path, wanted.document(), params=_AS_US, content_type=APPLY)
-            log.info("Service created", service=f"{wanted.namespace}/{wanted.name}")
-            return
-        changed = differences(wanted, service)
-        if has_foreign_ports(wanted, service):
-            await self._api.send(
-                "PATCH", path, replaced_ports(wanted, service), params=_AS_US, content_type=MERGE_PATCH
-            )
-        document = wanted.document(service.metadata.uid)
-        await self._api.send("PATCH", path, document, params={**_AS_US, "force": "true"}, content_type=APPLY)
-        log.info("Service changed", service=f"{wanted.namespace}/{wanted.name}", fields=list(changed))
-
-    async def _delete(self, service: Service) -> None:
-        options = {"preconditions": {"uid": service.metadata.uid}, "propagationPolicy": "Background"}
-        await self._api.send("DELETE", _path(service.ref), options)
-        log.info("Service deleted", service=f"{service.metadata.namespace}/{service.metadata.name}")
-
     async def _release_invalid(self, ref: ObjectRef) -> None:
         """Let a LoadBalancer go that is being deleted and cannot be read: what it says does not matter any more."""
         metadata = await self._finalizer.metadata_of(ref)
         if metadata is None or metadata.deletion_timestamp is None or FINALIZER not in metadata.finalizers:
             return
-        service = await self._get(_service_ref(ref)) if self._enabled else None
+        service = await self._services_api.get(_service_ref(ref)) if self._enabled else None
         if service is not None and is_its_own(metadata, service):
-            await self._delete(service)
+            await self._services_api.delete(service)
         await self._finalizer.remove(metadata)
 
 
 def _service_ref(loadbalancer: ObjectRef) -> ObjectRef:
     return ObjectRef(Service.KIND, loadbalancer.namespace, service_name(loadbalancer.name))
-
-
-def _path(service: ObjectRef) -> str:
-    return f"{SERVICES.path(service.namespace)}/{service.name}"

@@ -55,6 +55,7 @@ class Reader(Consumer):
     """Tells what the other replicas report: the consumer of an informer of `REPORTS`.
 
     ``own`` is this replica's publisher, whose own reports are of use as well: they show that the watch is alive.
+    ``heard`` is called after each time that something was told.
     """
 
     def __init__(
@@ -65,8 +66,10 @@ class Reader(Consumer):
         replica: str,
         clock: Callable[[], float],
         timing: ReportTiming | None = None,
+        heard: Callable[[], None] = lambda: None,
     ) -> None:
         self._audience = audience
+        self._then = heard
         self._own = own
         self._own_name = name_of(replica)
         self._clock = clock
@@ -100,6 +103,7 @@ class Reader(Consumer):
         if not self._synced:
             self._synced = True
             self._audience.synced(self._clock())
+        self._then()
 
     def take(
         self,
@@ -126,6 +130,7 @@ class Reader(Consumer):
         if heard > self._heard:
             self._heard = heard
             self._expire(now)
+        self._then()
 
     def _take(self, report: Report, now: float) -> None:
         replica = self._replicas.setdefault(report.ref, _Replica(report.replica))

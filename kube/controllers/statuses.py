@@ -14,7 +14,7 @@ import msgspec
 from kube.client import KubeApi
 from kube.coordination.conditions import merge
 from kube.coordination.writer import Writer
-from kube.objects import Condition, LoadBalancer, ObjectRef, StatusPort
+from kube.objects import Condition, LoadBalancer, LoadBalancerHead, ObjectMeta, ObjectRef, StatusPort
 
 _GROUP: Final = "/apis/kubelb.k8c.io/v1alpha1"
 
@@ -38,7 +38,7 @@ class Patched(NamedTuple):
     changed: tuple[Condition, ...]
 
 
-def patch(lb: LoadBalancer, desired: Desired, now: datetime) -> Patched | None:
+def patch(lb: LoadBalancer | LoadBalancerHead, desired: Desired, now: datetime) -> Patched | None:
     """Return what has to be written, None when the status says it already.
 
     Ports go first and alone: what the conditions say follows from what is recorded, and is another thing then.
@@ -64,9 +64,9 @@ def _document(condition: Condition) -> dict[str, Any]:
 
 
 class Statuses:
-    """The statuses of all LoadBalancers. ``find`` returns one as it stands, ``desired`` what its status is to say.
+    """The statuses of all LoadBalancers. ``find`` returns one as it stands at the API server, ``desired`` what its status is to say.
 
-    ``changed`` hears of conditions that were written.
+    ``changed`` hears of conditions that were written, with the metadata of the version that they were written to.
     """
 
     def __init__(
@@ -74,9 +74,9 @@ class Statuses:
         api: KubeApi,
         writer: Writer,
         *,
-        find: Callable[[ObjectRef], LoadBalancer | None],
-        desired: Callable[[LoadBalancer], Desired],
-        changed: Callable[[LoadBalancer, tuple[Condition, ...]], None],
+        find: Callable[[ObjectRef], LoadBalancer | LoadBalancerHead | None],
+        desired: Callable[[ObjectRef], Desired],
+        changed: Callable[[ObjectMeta, tuple[Condition, ...]], None],
     ) -> None:
         self._api = api
         self._writer = writer
@@ -92,10 +92,10 @@ class Statuses:
         if lb is None:
             self._written.pop(ref, None)
             self._writer.forget(ref)
-        elif not self._is_outdated(lb) and patch(lb, self._desired(lb), datetime.now(UTC)) is not None:
+        elif not self._is_outdated(lb) and patch(lb, self._desired(ref), datetime.now(UTC)) is not None:
             self._writer.put(ref, partial(self._write, ref))
 
-    def _is_outdated(self, lb: LoadBalancer) -> bool:
+    def _is_outdated(self, lb: LoadBalancer | LoadBalancerHead) -> bool:
         """Return whether a write of ours has yet to come back; then there will be another look."""
         written = self._written.get(lb.ref)
         if written is None:
@@ -110,7 +110,7 @@ class Statuses:
         lb = self._find(ref)
         if lb is None:
             return
-        found = patch(lb, self._desired(lb), datetime.now(UTC))
+        found = patch(lb, self._desired(ref), datetime.now(UTC))
         if found is None:
             return
         # Under the version: a patch that was delayed must not meet another LoadBalancer of the same name.
@@ -119,4 +119,4 @@ class Statuses:
         answer = msgspec.json.decode(await self._api.send("PATCH", path, body))
         self._written[ref] = answer["metadata"]["resourceVersion"]
         if found.changed:
-            self._changed(lb, found.changed)
+            self._changed(lb.metadata, found.changed)

@@ -5,7 +5,8 @@ raises its count, after a restart too. How long an Event is kept is the API serv
 An object that warns all the time is heard as often as client-go would have it. Events are a courtesy: what cannot be
 written soon is dropped, and nothing waits for it.
 
-Whoever warns does so when a condition changes, not when a program starts: it is not known here what was said before.
+Whoever warns does so when a condition changes, not when a program starts. Who cannot tell the two apart has it said `unless_there`:
+nothing is written then where the Event of before is still kept.
 """
 
 import asyncio
@@ -131,7 +132,7 @@ class Events:
         self._wall = wall
         self._buckets: OrderedDict[ObjectRef, TokenBucket] = OrderedDict()
         self._counts: OrderedDict[Warned, _Written] = OrderedDict()
-        # What waits, and how often it was said meanwhile.
+        # What waits, and how often it was said meanwhile: 0 where it was said only unless it is there.
         self._waiting: OrderedDict[Warned, int] = OrderedDict()
         self._pace = TokenBucket(_RATE, _RATE_BURST, clock)
         self._wake = asyncio.Event()
@@ -142,15 +143,21 @@ class Events:
         """What was written, and what was not."""
         return EventStats(self._written, self._bounded, self._dropped, len(self._waiting))
 
-    def warn(self, ref: ObjectRef, uid: str, reason: str, message: str) -> bool:
-        """Have a warning written; return whether it will be, as far as is known now."""
-        return self._put_off(Warned(ref, uid, reason, shortened(message, _LONGEST_MESSAGE)))
+    def warn(
+        self, ref: ObjectRef, uid: str, reason: str, message: str, *, unless_there: bool = False
+    ) -> bool:
+        """Have a warning written; return whether it will be, as far as is known now.
+
+        `unless_there`: it may be what was warned of before the program started, so an Event that there is stays as it is.
+        """
+        warned = Warned(ref, uid, reason, shortened(message, _LONGEST_MESSAGE))
+        return self._put_off(warned, times=0 if unless_there else 1)
 
     def tell(self, ref: ObjectRef, uid: str, reason: str, message: str) -> bool:
         """Have an Event written of something that is as it should be; return what `warn` does."""
         return self._put_off(Warned(ref, uid, reason, shortened(message, _LONGEST_MESSAGE), "Normal"))
 
-    def _put_off(self, warned: Warned) -> bool:
+    def _put_off(self, warned: Warned, *, times: int = 1) -> bool:
         if not self._leading():
             return False
         ref = warned.ref
@@ -164,7 +171,7 @@ class Events:
         if warned not in self._waiting and len(self._waiting) >= _WAITING:
             self._dropped += 1
             return False
-        self._waiting[warned] = self._waiting.get(warned, 0) + 1
+        self._waiting[warned] = self._waiting.get(warned, 0) + times
         self._wake.set()
         return True
 
@@ -199,7 +206,6 @@ class Events:
                 ):
                     break
             else:
-                self._written += 1
                 self._counts.pop(warned, None)
                 self._counts[warned] = _Written(count, self._clock())
                 while len(self._counts) > _OBJECTS:
@@ -209,7 +215,12 @@ class Events:
         log.info("Event not written", object=str(warned.ref), event_reason=warned.reason, error=str(error))
 
     async def _put(self, warned: Warned, times: int) -> int:
-        """Write once, and return the count that the Event has now."""
+        """Write once, or not at all where that is enough, and return the count that the Event has now."""
+        if not times:
+            existing = await self._existing(warned)
+            if existing is not None:
+                return existing
+            times = 1
         known = self._counts.get(warned)
         if known is not None and self._clock() - known.at < _REMEMBERED:
             try:
@@ -223,21 +234,35 @@ class Events:
             if error.status != _CONFLICT:
                 raise
             return await self._raise_existing(warned, times, error)
+        self._written += 1
         return times
 
     async def _raise_existing(self, warned: Warned, times: int, conflict: ApiError) -> int:
         """Count on what another replica, or this one before a restart, has written."""
+        existing = await self._existing(warned)
+        if existing is None:
+            raise conflict  # it has just expired: once more
         try:
-            existing = await self._api.get(f"{_events(warned)}/{warned.event}")
-            return await self._raise(warned, msgspec.json.decode(existing, type=_Existing).count + times)
+            return await self._raise(warned, existing + times)
         except ApiError as error:
             if error.status == _NOT_FOUND:
-                raise conflict from error  # it has just expired: once more
+                raise conflict from error  # likewise
             raise
+
+    async def _existing(self, warned: Warned) -> int | None:
+        """Return the count of an Event, None where there is none."""
+        try:
+            answer = await self._api.get(f"{_events(warned)}/{warned.event}")
+        except ApiError as error:
+            if error.status == _NOT_FOUND:
+                return None
+            raise
+        return msgspec.json.decode(answer, type=_Existing).count
 
     async def _raise(self, warned: Warned, count: int) -> int:
         change = {"count": count, "lastTimestamp": timestamp(self._wall())}
         await self._api.send("PATCH", f"{_events(warned)}/{warned.event}", change)
+        self._written += 1
         return count
 
     def _document(self, warned: Warned, count: int) -> dict[str, Any]:

@@ -53,7 +53,6 @@ class Finalizer:
     async def remove(self, metadata: ObjectMeta) -> None:
         """Remove it, if the object still exists."""
         await self._change(metadata, _without)
-        log.info("finalizer removed", object=f"{self._kind} {metadata.namespace}/{metadata.name}")
 
     async def metadata_of(self, ref: ObjectRef) -> ObjectMeta | None:
         """Return an object's metadata as it is now, whatever is wrong with the rest; None when it is gone."""
@@ -98,6 +97,8 @@ class Finalizer:
             if error.status != _NOT_FOUND:
                 raise
             return None
+        if FINALIZER in metadata.finalizers:
+            log.info("finalizer removed", object=f"{self._kind} {metadata.namespace}/{metadata.name}")
         return _METADATA.decode(body).metadata
 
 

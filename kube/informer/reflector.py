@@ -48,7 +48,7 @@ class Resource(NamedTuple):
             return self.read(document)
         except InvalidObject as error:
             # By the name that the API server has for it, whatever else is wrong.
-            return InvalidObject(ref, error.faults)
+            return InvalidObject(ref, error.faults, error.head)
         except wire.UNREADABLE as error:
             return InvalidObject(ref, (Fault("", "", f"must be JSON that can be read: {error}"),))
         except Exception:
@@ -267,8 +267,6 @@ class Reflector:
         self.tally.events += 1
         if event.type == "ERROR":
             status = wire.status(event.object)
-            # Whatever it is, from this version it may come again for ever.
-            self._version = None
             raise ApiError(status=status.code, reason=status.reason, message=status.message)
         meta = wire.meta(event.object)
         if event.type == "DELETED":
@@ -292,8 +290,10 @@ class Reflector:
     def _failed(self, error: Exception) -> None:
         """Take note of a failure; each is one line of log until another one takes its place."""
         reason = _reason(error)
-        if isinstance(error, ApiError) and error.status == _GONE:
-            self._version = None
+        if isinstance(error, ApiError) and (error.status == _GONE or self._opened is not None):
+            self._version = (
+                None  # what a watch says itself, whatever it is, may come again from this version for ever
+            )
         self.tally.failures[reason] += 1
         text = f"{error}{_remedy(error, self._resource, self._query)}"
         if text == self.error:

@@ -234,7 +234,7 @@ class Store:
             changed |= self._invalid.pop(ref, None) is not None
         for ref, error in faulty.items():
             known = self._invalid.get(ref)
-            if known is None or known.faults != error.faults:
+            if known is None or (known.faults, known.head) != (error.faults, error.head):
                 self._invalid[ref] = error
                 changed = True
         return changed

@@ -7,7 +7,7 @@ import msgspec
 
 from kube.objects.addresses import Addresses
 from kube.objects.faults import Fault, InvalidObject, ObjectRef, UnknownKind, one_line, short
-from kube.objects.loadbalancer import LoadBalancer
+from kube.objects.loadbalancer import LoadBalancer, LoadBalancerHead
 from kube.objects.secret import Secret, SecretDocument
 from kube.objects.structs import KubeStruct
 from kube.objects.walk import find_faults
@@ -48,6 +48,7 @@ _KINDS: Final = {
     ),
 }
 KINDS: Final = tuple(_KINDS)
+_HEAD: Final = msgspec.json.Decoder(LoadBalancerHead)
 
 
 def decode(document: Mapping[str, Any], *, strict: bool = True) -> KubeObject:
@@ -90,7 +91,18 @@ def read(kind: str, document: bytes | msgspec.Raw) -> KubeObject:
         return found.secret() if isinstance(found, SecretDocument) else cast("KubeObject", found)
     except (msgspec.ValidationError, ValueError):
         body = msgspec.json.decode(document, type=dict[str, Any])
-        return decode({**body, "kind": kind, "apiVersion": known.api_version}, strict=False)
+        try:
+            return decode({**body, "kind": kind, "apiVersion": known.api_version}, strict=False)
+        except InvalidObject as error:
+            raise InvalidObject(error.ref, error.faults, _head(kind, document)) from None
+
+
+def _head(kind: str, document: bytes | msgspec.Raw) -> LoadBalancerHead | None:
+    """Return what a LoadBalancer's status can be written by, whatever is wrong with its spec."""
+    try:
+        return _HEAD.decode(document) if kind == LoadBalancer.KIND else None
+    except (msgspec.ValidationError, ValueError):
+        return None
 
 
 def _body(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -45,11 +45,15 @@ class Fault(NamedTuple):
 
 
 class InvalidObject(ValueError):  # noqa: N818 - it states what the object is; nothing went wrong in the program
-    """An object of a known kind that cannot be used; `str()` lists all of its faults."""
+    """An object of a known kind that cannot be used; `str()` lists all of its faults.
 
-    def __init__(self, ref: ObjectRef, faults: Sequence[Fault]) -> None:
+    `head` is what of it can be used all the same, where that is known: of a LoadBalancer its metadata and its status.
+    """
+
+    def __init__(self, ref: ObjectRef, faults: Sequence[Fault], head: object = None) -> None:
         self.ref = ref
         self.faults = tuple(faults)
+        self.head = head
         super().__init__(f"{ref}: " + "; ".join(map(str, self.faults)))
 
 

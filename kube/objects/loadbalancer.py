@@ -125,6 +125,18 @@ class LoadBalancerStatus(KubeStruct, frozen=True, kw_only=True):
         return hash((self.conditions, self.service))  # a mapping has no hash
 
 
+class LoadBalancerHead(KubeStruct, frozen=True, kw_only=True):
+    """A LoadBalancer less what is asked for: which one it is, and what came of it."""
+
+    metadata: ObjectMeta
+    status: LoadBalancerStatus = LoadBalancerStatus()
+
+    @property
+    def ref(self) -> ObjectRef:
+        """Which object this is."""
+        return ObjectRef(LoadBalancer.KIND, self.metadata.namespace, self.metadata.name)
+
+
 class LoadBalancer(KubeStruct, frozen=True, kw_only=True):
     """The object of kind LoadBalancer."""
 

@@ -11,6 +11,7 @@ AcceptedReason: TypeAlias = Literal[
     "Accepted",
     # The LoadBalancer itself.
     "CASecretRefRequired",
+    "Invalid",
     "NotFirstEndpointGroup",
     "PortConflict",
     "PortNotListed",

@@ -80,6 +80,7 @@ def test_a_mistake_in_a_command_line_would_be_found() -> None:
         parse(compose.app, ["prove"])
 
 
+@pytest.mark.process
 def test_xds_is_mutual_tls_and_nothing_else() -> None:
     """The control plane serves off loopback with the three files, and the options go together as `serve` wants them."""
     done = command.run(*words("control-plane"), code=command.SETTINGS)
@@ -186,6 +187,7 @@ def test_a_row_that_fails_fails_the_whole() -> None:
         assert SERVICES[name]["healthcheck"]["test"], name  # the control plane's is the image's
 
 
+@pytest.mark.process
 def test_the_envoy_starts_with_what_bootstrap_prints(tmp_path: Path) -> None:
     """The files are those of the command that the first names, which has the paths of the compose file's mounts."""
     line = (FOLDER / "envoy/envoy.yaml").read_text(encoding="utf-8").splitlines()[1]

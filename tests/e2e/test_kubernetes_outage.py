@@ -11,7 +11,7 @@ import aiohttp
 from tests.e2e.sources import api_objects
 from tests.e2e.world import LOOPBACK, World, loadbalancer, world
 from tests.support.kube_api import ApiServer
-from xds.admin import OpsServer
+from xds.admin.ops import OpsServer
 from xds.app.demo.backends import Backend
 from xds.app.demo.certificates import Authority
 from xds.app.demo.client import Conversation, Traffic

@@ -159,6 +159,24 @@ async def inside(channel: Any) -> list[str | bytes]:
     return [part for answer in answers for part in (str(answer), answer.SerializeToString())]
 
 
+async def pages(server: Serving) -> list[str | bytes]:
+    """Look at every status page, and at one that there is not."""
+    url = (await server.logged("serving the status page"))["url"].rstrip("/")
+    timeout = aiohttp.ClientTimeout(total=10)
+    said: list[str | bytes] = []
+    async with aiohttp.ClientSession(timeout=timeout) as session:
+        for path in (
+            *("/", "/tenants", "/loadbalancers", "/envoys", "/nacks", f"/loadbalancers/{TENANT}/web"),
+            *("/page.js", "/page.css", "/icon.svg", f"/{VALUE[:4]}"),
+        ):
+            async with session.get(f"{url}{path}") as answer:
+                assert answer.status == (404 if VALUE[:4] in path else 200)
+                said += [await answer.text(), str(answer.headers)]
+        async with session.get(f"{url}/changes") as answer:
+            said += [await answer.content.readline(), str(answer.headers)]
+    return said
+
+
 async def everything(server: Serving, tenant_key: Identity) -> list[str | bytes]:
     """Ask a server for all that it tells: every page, health, and xDS as an Envoy, a stranger and nonsense."""
     said: list[str | bytes] = []
@@ -187,6 +205,7 @@ async def everything(server: Serving, tenant_key: Identity) -> list[str | bytes]
                 said.append((await client.receive()).SerializeToString())
             async with grpc.aio.insecure_channel(admin) as channel:
                 said += await inside(channel)
+            said += await pages(server)
             await client.send_bytes(b"\xff\xff\xff")
             said.append(str(await client.status()))
     return said

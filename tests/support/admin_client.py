@@ -7,8 +7,12 @@ from typing import Any
 
 import grpc
 
-from xds.admin import AdminServer, ClientStatus, Debug, Watching, csds, debug
+from xds.admin import csds, debug
+from xds.admin.csds import ClientStatus
+from xds.admin.debug import Debug
+from xds.admin.grpc_admin import AdminServer
 from xds.admin.rpc import stub_of
+from xds.admin.watching import Watching
 from xds.server import Observer, XdsServer
 from xds.snapshot import SnapshotCache
 

@@ -41,7 +41,7 @@ READING = ("--kubernetes", "--read-only", "--listener-ports", "spec")
 def environment(**variables: str) -> dict[str, str]:
     """Return this process's environment without settings of kubelb-xds and without colours, plus these variables.
 
-    The ops and admin listeners take any free port, so that tests run beside each other.
+    The ops and admin listeners and the status page take any free port, so that tests run beside each other.
     """
     kept = {key: value for key, value in os.environ.items() if not key.startswith("KUBELB_XDS_")}
     ours = {
@@ -50,6 +50,7 @@ def environment(**variables: str) -> dict[str, str]:
         "COLUMNS": "80",
         "KUBELB_XDS_OPS_ADDRESS": "127.0.0.1:0",
         "KUBELB_XDS_ADMIN_ADDRESS": "127.0.0.1:0",
+        "KUBELB_XDS_STATUS_PAGE_ADDRESS": "127.0.0.1:0",
     }
     return kept | ours | variables
 

@@ -29,8 +29,8 @@ class GoPrograms:
     """Programs of one Go module, and how they are built.
 
     ``module`` is the folder with go.mod, go.sum and maybe commands of its own; ``packages`` make ``programs``. ``title`` is what they
-    are in a sentence, ``duration`` how long a build takes there. ``cache`` names their folder among those that are built, and
-    ``variables`` are Go's that get a text.
+    are in a sentence, ``duration`` how long a build takes there. ``cache`` names their folder among those that are built,
+    ``variables`` are Go's that get a text, and ``sources`` are patterns of the module's own files.
     """
 
     module: Path
@@ -41,6 +41,7 @@ class GoPrograms:
     cache: str
     release: str = ""
     variables: Mapping[str, str] = field(default_factory=dict)
+    sources: tuple[str, ...] = ("**/*.go",)
 
     def built(self, say: Callable[[str], None] = lambda _: None) -> Path:
         """Return the folder with the programs; `say` is told what is built, and how long that took.
@@ -71,7 +72,8 @@ class GoPrograms:
         """Return what names this version of the programs: a hash of all that decides about them."""
         digest = hashlib.sha256()
         module = self.module
-        for path in sorted((module / "go.mod", module / "go.sum", *module.rglob("*.go"))):
+        own = (path for pattern in self.sources for path in module.glob(pattern))
+        for path in sorted((module / "go.mod", module / "go.sum", *own)):
             digest.update(f"{path.relative_to(module)}\n".encode() + path.read_bytes())
         return digest.hexdigest()[:_KEY_LENGTH]
 

@@ -91,10 +91,15 @@ async def _has(journal: Journal[Any], type_url: str, names: Iterable[str], since
 
 @asynccontextmanager
 async def scripted_envoy(
-    port: int, tenant: str, node_id: str = "envoy-scripted"
+    port: int,
+    tenant: str,
+    node_id: str = "envoy-scripted",
+    *,
+    credentials: grpc.ChannelCredentials | None = None,
 ) -> AsyncIterator[ScriptedEnvoy]:
-    """Connect one to a server on this machine, for as long as the block lasts."""
-    async with XdsClient(port, delta=True, node={"id": node_id, "cluster": tenant}) as client:
+    """Connect one to a server on this machine, over TLS where it has credentials, for as long as the block lasts."""
+    node = {"id": node_id, "cluster": tenant}
+    async with XdsClient(port, delta=True, node=node, credentials=credentials) as client:
         envoy = ScriptedEnvoy(client)
         running = asyncio.create_task(envoy.run())
         try:

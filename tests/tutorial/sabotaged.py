@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Mapping
 from typing import Final
+from unittest import mock
 
 from tests.tutorial.run import run_tutorial
 from tests.tutorial.stage import COMMANDS
@@ -37,5 +38,12 @@ SABOTAGES: Final[Mapping[str, Mapping[str, str]]] = {
 }
 """Which programs are replaced, by the sabotage's name."""
 
+PATIENCE: Final = 12.0
+"""Seconds to wait for what will not come: what comes takes one or two."""
+
 if __name__ == "__main__":
-    sys.exit(run_tutorial(commands={**COMMANDS, **SABOTAGES[sys.argv[1]]}))
+    with (
+        mock.patch("tests.tutorial.shell.BOUND", PATIENCE),
+        mock.patch("tests.tutorial.stage.BOUND", PATIENCE),
+    ):
+        sys.exit(run_tutorial(commands={**COMMANDS, **SABOTAGES[sys.argv[1]]}))

@@ -69,7 +69,7 @@ class Debug:
                     self._delivery.envoys(tenant), key=lambda envoy: (envoy.node, envoy.since)
                 ):
                     if request.node in ("", envoy.node):
-                        yield self._envoy(envoy)
+                        yield self.standing_of(envoy)
                         await asyncio.sleep(0)
 
     async def dump_snapshot(
@@ -116,7 +116,8 @@ class Debug:
             return "say which tenant: ListTenants names them"
         return f"tenant {tenant!r} has no snapshot: ListTenants names those that have one"
 
-    def _envoy(self, envoy: Envoy) -> pb.Envoy:
+    def standing_of(self, envoy: Envoy) -> pb.Envoy:
+        """Return how an Envoy stands to each type; it costs what is open."""
         snapshot = self._cache.get(envoy.tenant)
         served = (type_url for type_url in snapshot.types if snapshot.get(type_url)) if snapshot else ()
         message = pb.Envoy(

@@ -1,39 +1,23 @@
 """The ops listener: three pages for kubelet and Prometheus, and nothing that anybody could not see.
 
-It answers from what it is handed, a registry of metrics and a function that says what is missing, and knows neither. It
-shares its process and its file descriptors with the streams of every Envoy: so a connection carries one request, lives for
-seconds, and only so many are open at a time, whoever holds them.
+It answers from what it is handed, a registry of metrics and a function that says what is missing, and knows neither.
 """
 
 import asyncio
-import contextlib
-import logging
-import socket
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-import structlog
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from xds.server import AddressError
+from xds.admin.http import HttpListener, only_reading, text
 
 PATHS: Final = ("/healthz", "/readyz", "/metrics")
 
-LIFETIME: Final = 10.0
-"""Seconds after which a connection ends, finished or not: Prometheus's and kubelet's own patience is 10 s and less."""
-
-MAX_CONNECTIONS: Final = 128
-"""Connections at a time; a further one ends the oldest, so that whoever holds many keeps no probe from its answer."""
-
-FAREWELL: Final = 0.5
-"""Seconds that answers on their way get when the listener stops."""
-
 _OPENMETRICS: Final = "application/openmetrics-text"
-_TEXT: Final = "text/plain; charset=utf-8"
 
 
 class OpsServer:
@@ -45,133 +29,53 @@ class OpsServer:
     def __init__(self, *, registry: CollectorRegistry, unready: Callable[[], Mapping[str, str]]) -> None:
         self._registry = registry
         self._unready = unready
-        self._log = structlog.get_logger("xds.admin")
-        self._http: web.Server | None = None
-        self._listening: asyncio.Server | None = None
+        self._http = HttpListener(self._answer)
         self._scraping = asyncio.Lock()
 
     async def start(self, address: str) -> int:
         """Listen on ``host:port`` (port 0: any free one) and return the port.
 
-        Raises ``xds.server.AddressError`` where that is not to be had.
+        Raises ``xds.listening.AddressError`` where that is not to be had.
         """
-        bound = _bind(address)
-        # What aiohttp itself would log is what clients get wrong; what we get wrong is logged here.
-        silent = logging.getLogger("xds.admin.http")
-        silent.disabled = True
-        self._http = web.Server(
-            self._handle,
-            handler_cancellation=True,  # for whom nobody waits any more, nothing is written
-            access_log=None,
-            logger=silent,
-            lingering_time=0.0,
-        )
-        self._listening = await asyncio.get_running_loop().create_server(self._connection, sock=bound)
-        port: int = bound.getsockname()[1]
-        return port
+        return await self._http.start(address)
 
     async def stop(self) -> None:
         """Listen no longer, and end every connection."""
-        if self._listening is None or self._http is None:
-            return
-        self._listening.close()
-        transports = [handler.transport for handler in self._http.connections]
-        await self._http.shutdown(FAREWELL)
-        for transport in transports:
-            if transport is not None:
-                transport.abort()
-        await self._listening.wait_closed()
-
-    def _connection(self) -> asyncio.BaseProtocol:
-        """Return what speaks on a new connection, which the oldest one makes room for."""
-        assert self._http is not None  # noqa: S101 — start() sets it before anybody can connect
-        others = [
-            other.transport
-            for other in self._http.connections
-            if other.transport is not None and not other.transport.is_closing()
-        ]
-        if len(others) >= MAX_CONNECTIONS:
-            others[0].abort()
-        handler = self._http()
-
-        def end() -> None:
-            # A client that does not read would keep a close() waiting for good.
-            if handler.transport is not None:
-                handler.transport.abort()
-
-        asyncio.get_running_loop().call_later(LIFETIME, end)
-        return handler
-
-    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        try:
-            response = await self._answer(request)
-        except Exception:  # noqa: BLE001 — logged with its traceback
-            self._log.exception("an ops page failed", path=request.path)
-            response = _text("a fault of the program: its log has the traceback", status=500)
-        response.headers["Server"] = "kubelb-xds"
-        response.headers["Cache-Control"] = "no-store"
-        response.force_close()
-        return response
+        await self._http.stop()
 
     async def _answer(self, request: web.BaseRequest) -> web.Response:
         if request.path not in PATHS:
-            return _text(f"there are {', '.join(PATHS[:-1])} and {PATHS[-1]}", status=404)
-        if request.method not in {"GET", "HEAD"}:
-            response = _text("only GET and HEAD", status=405)
-            response.headers["Allow"] = "GET, HEAD"
-            return response
+            return text(f"there are {', '.join(PATHS[:-1])} and {PATHS[-1]}", status=404)
+        refused = only_reading(request)
+        if refused is not None:
+            return refused
         if request.path == "/metrics":
             return await self._metrics(request.headers.get("Accept", ""))
         missing = self._unready() if request.path == "/readyz" else {}
         if missing:
-            return _text("\n".join(_line(what, why) for what, why in missing.items()), status=503)
-        return _text("ready" if request.path == "/readyz" else "alive")
+            return text("\n".join(_line(what, why) for what, why in missing.items()), status=503)
+        return text("ready" if request.path == "/readyz" else "alive")
 
     async def _metrics(self, accept: str) -> web.Response:
         # Not as it came: prometheus_client promises any version it is asked for, and fails on one that is no number.
         encode, content_type = choose_encoder(_OPENMETRICS if _OPENMETRICS in accept else "")
         # Collected here, where nothing changes meanwhile; written in a thread, as a thousand namespaces take 0.4 s.
         async with self._scraping:
-            collected = _Collected(tuple(self._registry.collect()))
+            collected = Collected(tuple(self._registry.collect()))
             body = await asyncio.to_thread(encode, collected)
         return web.Response(body=body, headers={"Content-Type": content_type})
 
 
-class _Collected(Collector):
+class Collected(Collector):
     """Metrics as they were."""
 
     def __init__(self, families: Iterable[Metric]) -> None:
         self._families = families
 
     def collect(self) -> Iterable[Metric]:
+        """Return them."""
         return self._families
-
-
-def _text(text: str, *, status: int = 200) -> web.Response:
-    return web.Response(body=f"{text}\n".encode(), status=status, headers={"Content-Type": _TEXT})
 
 
 def _line(what: str, why: str) -> str:
     return " ".join(f"{what}: {why}".split())
-
-
-def _bind(address: str) -> socket.socket:
-    """Return a socket bound to an address, ``[::]`` to IPv4 as well, as gRPC does. Raises AddressError with the reason."""
-    host, _, port = address.rpartition(":")
-    with contextlib.ExitStack() as unless_bound:
-        try:
-            family, kind, protocol, _, where = socket.getaddrinfo(
-                host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-            )[0]
-            bound = unless_bound.enter_context(socket.socket(family, kind, protocol))
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-            bound.bind(where)
-            # Listening tells of an address in use where binding does not.
-            bound.listen()
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise AddressError(f"cannot listen on {address}: {reason}") from None
-        unless_bound.pop_all()
-    return bound

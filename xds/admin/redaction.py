@@ -50,6 +50,8 @@ _SENSITIVE_OF: Final = frozenset(
     }
 )
 """Fields whose names alone would not tell."""
+_SENSITIVE_KEYS: Final = frozenset(name.replace("_", "") for name in _SENSITIVE)
+"""The same as keys where there is no schema, in whatever way these are written: `private_key`, `privateKey`, `Private-Key`."""
 _HEADERS: Final = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key", "x-auth-token"})
 _KEY: Final = "PRIVATE KEY-----"
 
@@ -103,6 +105,8 @@ def _hide(message: Any, path: str, redacted: list[str]) -> None:
         where = f"{path}.{field.name}" if path else field.name
         if _is_sensitive(field):
             _hide_field(message, field, value, where, redacted)
+        elif _is_map_of_text(field):
+            _hide_in_map(value, where, redacted)
         elif field.type == FieldDescriptor.TYPE_MESSAGE:
             for place, each in _messages(field, value):
                 _hide(each, where + place, redacted)
@@ -146,15 +150,15 @@ def _clear(header: Any, path: str, redacted: list[str]) -> None:
 def _hide_in_struct(struct: Any, path: str, redacted: list[str]) -> None:
     for key, value in struct.fields.items():
         where = f"{path}.{key}"
-        kind = value.WhichOneof("kind")
-        if kind == "string_value" and (key in _SENSITIVE or _KEY in value.string_value):
+        if _is_sensitive_key(key) and value.WhichOneof("kind") in ("string_value", "list_value"):
             value.string_value = HIDDEN
             redacted.append(where)
-        elif kind == "struct_value":
-            _hide_in_struct(value.struct_value, where, redacted)
-        elif kind == "list_value":
-            for index, each in enumerate(value.list_value.values):
-                _hide_value(each, f"{where}[{index}]", redacted)
+        else:
+            _hide_value(value, where, redacted)
+
+
+def _is_sensitive_key(key: str) -> bool:
+    return key.lower().replace("_", "").replace("-", "") in _SENSITIVE_KEYS
 
 
 def _hide_value(value: Any, path: str, redacted: list[str]) -> None:
@@ -167,6 +171,21 @@ def _hide_value(value: Any, path: str, redacted: list[str]) -> None:
     elif kind == "string_value" and _KEY in value.string_value:
         value.string_value = HIDDEN
         redacted.append(path)
+
+
+def _is_map_of_text(field: FieldDescriptor) -> bool:
+    of = field.message_type
+    if of is None or not of.GetOptions().map_entry:
+        return False
+    return of.fields_by_name["value"].type in (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES)
+
+
+def _hide_in_map(texts: Any, path: str, redacted: list[str]) -> None:
+    for key, text in texts.items():
+        hidden, mark = (HIDDEN.encode(), _KEY.encode()) if isinstance(text, bytes) else (HIDDEN, _KEY)
+        if mark in text or (isinstance(key, str) and _is_sensitive_key(key)):
+            texts[key] = hidden
+            redacted.append(f"{path}[{key}]")
 
 
 def _messages(field: FieldDescriptor, value: Any) -> list[tuple[str, Message]]:

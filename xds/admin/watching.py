@@ -126,6 +126,8 @@ class Watching(Observer):
 
     def pushed(self, stream: StreamInfo, response: Response, seconds: float) -> None:
         """Pass on a push."""
+        if not self._watchers:
+            return
         self._pass_on(
             stream,
             response.type_url,

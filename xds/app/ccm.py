@@ -12,7 +12,7 @@ import structlog
 from kube.ccm.manager import Manager
 from kube.ccm.names import Tenant
 from kube.client import Access, AccessError, KubeApi
-from xds.admin import PATHS
+from xds.admin.ops import PATHS
 from xds.app import process
 from xds.app.ccm_metrics import registry_of
 from xds.app.errors import UserError

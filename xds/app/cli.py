@@ -4,6 +4,8 @@ Every mistake of the user's is one line on stderr with exit code 2, whether an o
 Nothing heavy is imported before a command runs, so that `--help` answers at once. What the commands do is known elsewhere.
 """
 
+import os
+import sys
 from collections.abc import Sequence
 from typing import Annotated, Final
 
@@ -24,6 +26,7 @@ from xds.app.errors import UserError
 
 PROGRAM: Final = "kubelb-xds"
 USAGE_ERROR: Final = 2
+NOBODY_READS: Final = 1
 
 _HELP: Final = """\
 An Envoy control plane for KubeLB's layer-4 path: LoadBalancers in, xDS out, TLS on the way to the backends.
@@ -56,6 +59,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         _complain(str(error))
         return USAGE_ERROR
+    except BrokenPipeError:
+        # Whoever read what is printed has gone, as `head` does: nothing is left to say, nor to flush at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return NOBODY_READS
     return int(code or 0)
 
 

@@ -14,11 +14,16 @@ import structlog
 
 from kube.informer.store import Change, Store
 from kube.objects import LoadBalancer, ObjectRef
-from xds.admin import ClientStatus, Debug, Watching
+from xds.admin.csds import ClientStatus
+from xds.admin.debug import Debug
+from xds.admin.server_metrics import ServerMetrics
+from xds.admin.tally import Histogram
+from xds.admin.watching import Watching
 from xds.app.errors import UserError
 from xds.app.explain import LoadBalancers
-from xds.app.metrics import registry_of
+from xds.app.metrics import Writing, registry_of
 from xds.app.pipeline import TYPES, Pipeline
+from xds.app.served_metrics import BUILD_BOUNDS, Served
 from xds.app.settings import EdsApi, ServeSettings
 from xds.app.source import Source, source_of
 from xds.server import (
@@ -107,9 +112,11 @@ class ControlPlane:
         # First the source, which says what the store is to wait for.
         self.source = source_of(settings, self.store)
         self.cache = SnapshotCache(TYPES)
+        builds = Histogram(BUILD_BOUNDS)
         self.pipeline = Pipeline(
             self.store,
             self.cache,
+            took=builds.observe,
             wants=_wants(settings),
             # For the moment that the leader takes; the condition says it where that lasts.
             passing=frozenset() if settings.read_only else {PORT_NOT_ALLOCATED},
@@ -138,9 +145,9 @@ class ControlPlane:
         )
         self.registry = registry_of(
             lambda: (*self.source.informers, *(self.writing.informers if self.writing else ())),
-            lambda: self.writing.status if self.writing else None,
-            ended=self.server.ended,
-            tls=self.tls,
+            ServerMetrics(self.server, self.cache, clock=self._loop.time, tls=self.tls),
+            Served(self.store, self.pipeline, builds),
+            Writing(lambda: self.writing.status if self.writing else None),
         )
         self.writing = self.source.writing(self.store, self.cache, self.pipeline, self.server.delivery)
         self._following: asyncio.Task[None] | None = None

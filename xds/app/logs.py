@@ -13,6 +13,7 @@ from typing import Any, Final, TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from xds.app.printable import printable
 from xds.app.settings import LogFormat, LogLevel
 
 _LEVELS: Final[dict[LogLevel, int]] = {
@@ -105,7 +106,15 @@ def _add_logger_name(logger: WrappedLogger, method: str, fields: EventDict) -> E
 
 
 def _human(*, colours: bool) -> Sequence[Processor]:
-    return (structlog.dev.ConsoleRenderer(colors=colours, exception_formatter=structlog.dev.plain_traceback),)
+    return (
+        _printable,
+        structlog.dev.ConsoleRenderer(colors=colours, exception_formatter=structlog.dev.plain_traceback),
+    )
+
+
+def _printable(_: WrappedLogger, __: str, fields: EventDict) -> EventDict:
+    """Leave no character that a terminal takes for a command: some fields have the words of a tenant's Envoy."""
+    return {name: printable(value) if isinstance(value, str) else value for name, value in fields.items()}
 
 
 def _json() -> Sequence[Processor]:

@@ -1,19 +1,18 @@
-"""What Prometheus is told: the informers and what is written back, as they are when it asks, and the process they run in.
+"""What Prometheus is told of any of our processes: what runs, its informers and what it writes back, as they are when it asks.
 
 Nothing is counted here: who does something counts for himself, and this gives the counts names. The names are an interface that
-dashboards and alerts rely on.
+dashboards and alerts rely on; ``docs/metrics.md`` has all of them. Of servers and snapshots it knows nothing.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import metadata
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from kube.informer.status import InformerStatus
-from xds.server import TlsFiles
 
 DISTRIBUTION: Final = "kubelb-xds"
 
@@ -34,25 +33,23 @@ class WritingStatus(NamedTuple):
 
 
 def registry_of(
-    informers: Callable[[], Iterable[InformerStatus]],
-    writing: Callable[[], WritingStatus | None] = lambda: None,
-    *,
-    ended: Mapping[Any, int] | None = None,
-    tls: TlsFiles | None = None,
+    informers: Callable[[], Iterable[InformerStatus]], *collectors: Collector
 ) -> CollectorRegistry:
-    """Return a registry of its own for one control plane; the first two are asked at each scrape.
-
-    ``writing`` answers None where nothing is written. ``ended`` counts the streams that have ended, by their status; ``tls`` are
-    the server's files, where it has any.
-    """
+    """Return a registry of its own for one process: what runs, its informers, which are asked at each scrape, and the collectors'."""
     registry = CollectorRegistry()
     for collect in (ProcessCollector, PlatformCollector, GCCollector):
         collect(registry=registry)
-    registry.register(_BuildInfo())
-    registry.register(_Informers(informers))
-    registry.register(_Server({} if ended is None else ended, tls))
-    registry.register(_Writing(writing))
+    for collector in (_BuildInfo(), _Informers(informers), *collectors):
+        registry.register(collector)
     return registry
+
+
+def version() -> str:
+    """Return the version of what runs."""
+    try:
+        return metadata.version(DISTRIBUTION)
+    except metadata.PackageNotFoundError:
+        return "unknown"
 
 
 class _BuildInfo(Collector):
@@ -60,56 +57,13 @@ class _BuildInfo(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield one sample, of value 1."""
-        try:
-            version = metadata.version(DISTRIBUTION)
-        except metadata.PackageNotFoundError:
-            version = "unknown"
         info = GaugeMetricFamily(
             "kubelb_xds_build_info",
             "Always 1; the label has the version that runs. Count by it to see a rollout.",
             labels=("version",),
         )
-        info.add_metric((version,), 1)
+        info.add_metric((version(),), 1)
         yield info
-
-
-class _Server(Collector):
-    """How streams end, and what the server's certificate is."""
-
-    def __init__(self, ended: Mapping[Any, int], tls: TlsFiles | None) -> None:
-        self._ended = ended
-        self._tls = tls
-
-    def collect(self) -> Iterator[Metric]:
-        """Yield the counts of refused clients from the start, so that a first one is a rise."""
-        ended = CounterMetricFamily(
-            "kubelb_xds_streams_ended",
-            "Streams that have ended, by gRPC status. PERMISSION_DENIED: the client's certificate does not name the tenant that"
-            " was asked for; UNAUTHENTICATED: it has expired since. A rise of either is a wrong configuration or somebody"
-            " who is curious.",
-            labels=("status",),
-        )
-        for status, count in ({"PERMISSION_DENIED": 0, "UNAUTHENTICATED": 0} | dict(self._ended)).items():
-            ended.add_metric((status,), count)
-        yield ended
-        if self._tls is None:
-            return
-        yield GaugeMetricFamily(
-            "kubelb_xds_tls_certificate_expiry_timestamp_seconds",
-            "When the certificate that the server shows now expires, in seconds since 1970.",
-            value=self._tls.expires.timestamp(),
-        )
-        yield CounterMetricFamily(
-            "kubelb_xds_tls_reloads",
-            "New certificates, keys and client authorities that were taken from the files.",
-            value=self._tls.reloads,
-        )
-        yield CounterMetricFamily(
-            "kubelb_xds_tls_reload_failures",
-            "Changes of the files that were not taken, because they were half written or do not fit together. What was"
-            " before stays in force; the log names the file.",
-            value=self._tls.failures,
-        )
 
 
 class _Informers(Collector):
@@ -142,6 +96,12 @@ class _Informers(Collector):
             " that breaks.",
             labels=_LABELS,
         )
+        failing = GaugeMetricFamily(
+            "kubelb_xds_informer_failing",
+            "1 while its last list or watch has failed and no other has succeeded since. What is served stays; changes do not"
+            " arrive. The log says why.",
+            labels=_LABELS,
+        )
         events = CounterMetricFamily(
             "kubelb_xds_informer_events",
             "Changes of objects that watches reported.",
@@ -161,6 +121,7 @@ class _Informers(Collector):
         for informer in self._informers():
             labels = (informer.kind, informer.namespace)
             synced.add_metric(labels, informer.synced)
+            failing.add_metric(labels, bool(informer.error))
             objects.add_metric(labels, informer.objects)
             lists.add_metric(labels, informer.lists)
             watches.add_metric(labels, informer.watches)
@@ -168,11 +129,11 @@ class _Informers(Collector):
             large_removals.add_metric(labels, informer.large_removals)
             for reason, count in informer.failures.items():
                 failures.add_metric((*labels, reason), count)
-        families = (synced, objects, lists, watches, events, failures, large_removals)
+        families = (synced, failing, objects, lists, watches, events, failures, large_removals)
         yield from (family for family in families if family.samples)
 
 
-class _Writing(Collector):
+class Writing(Collector):
     """How the writing goes; nothing is said of it where nothing is written."""
 
     def __init__(self, writing: Callable[[], WritingStatus | None]) -> None:

@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 DEFAULT_XDS_ADDRESS = "127.0.0.1:18000"
 DEFAULT_OPS_ADDRESS = "127.0.0.1:18001"
 DEFAULT_ADMIN_ADDRESS = "127.0.0.1:18002"
+DEFAULT_STATUS_PAGE_ADDRESS = "127.0.0.1:18003"
 DEFAULT_TENANTS_DOMAIN = "tenants.kubelb-xds.internal"
 OFF = "off"
 
@@ -62,11 +63,13 @@ class ServeSettings:
     tls_client_ca: Path | None = None
     trust_domain: str = ""
     tenants_domain: str = DEFAULT_TENANTS_DOMAIN
-    # Where `/healthz`, `/readyz` and `/metrics` are. ``OFF`` is nowhere, here and for the next.
+    # Where `/healthz`, `/readyz` and `/metrics` are. ``OFF`` is nowhere, here and for the next two.
     ops_address: str = DEFAULT_OPS_ADDRESS
     # Where gRPC health and reflection are; off loopback over mutual TLS with the same certificate, for clients of these authorities.
     admin_address: str = DEFAULT_ADMIN_ADDRESS
     admin_client_ca: Path | None = None
+    # Where the status page is, for a browser.
+    status_page_address: str = DEFAULT_STATUS_PAGE_ADDRESS
     # What the objects become: what policy Verify without a CA yields, on which stream Envoys ask for endpoints and in which
     # variant of the protocol if it is one of its own, what their listeners bind.
     verify_without_ca: VerifyWithoutCa = "plain"

@@ -9,7 +9,7 @@ about is known in `kube.controllers`; here they are put together.
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Hashable, Iterable
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final, cast
@@ -29,13 +29,14 @@ from kube.controllers.statuses import Desired, Statuses
 from kube.coordination.events import Events
 from kube.coordination.lease import Election
 from kube.coordination.writer import WRITTEN, Writer
-from kube.informer.informer import Consumer, Informer
+from kube.informer.informer import Informer
 from kube.informer.removals import Removals
 from kube.informer.status import InformerStatus
-from kube.informer.store import Store, Stored
+from kube.informer.store import Store
 from kube.informer.timing import Backoff, Timing
-from kube.objects import Condition, InvalidObject, LoadBalancer, ObjectRef
+from kube.objects import Condition, LoadBalancer, LoadBalancerHead, ObjectMeta, ObjectRef
 from xds.app.identity import Identity
+from xds.app.invalid import InvalidLoadBalancers
 from xds.app.local_standing import LocalStanding
 from xds.app.metrics import WritingStatus
 from xds.app.pipeline import Pipeline, utc_now
@@ -115,12 +116,17 @@ class Writing:
             timing=REPORTING,
         )
         self._reader = Reader(
-            self.programmed, self._publisher, replica=identity.name, clock=clock, timing=REPORTING
+            self.programmed,
+            self._publisher,
+            replica=identity.name,
+            clock=clock,
+            timing=REPORTING,
+            heard=self._reported,
         )
         self._reports = Informer(
             api,
             REPORTS,
-            _Hearing(self._reader, self._reported),
+            self._reader,
             Removals(clock),
             namespace=identity.namespace,
             query=SELECTOR,
@@ -131,8 +137,9 @@ class Writing:
             cache, delivery, self.programmed, pipeline.translations, changed=self._stands_differently
         )
         self._statuses = Statuses(
-            api, self.writer, find=self._find, desired=self._desired, changed=self._warn
+            api, self.writer, find=self._standing, desired=self._desired, changed=self._warn
         )
+        self._invalid = InvalidLoadBalancers(store, self._statuses.look)
         self._tenants: dict[str, dict[str, LoadBalancer]] = {}
         self._allocations: dict[ObjectRef, Allocation] = {}
         self._exposures: dict[ObjectRef, Exposed] = {}
@@ -221,6 +228,7 @@ class Writing:
             for tenant, names in self._tenants.items():
                 for name in names:
                     self._statuses.look(ObjectRef(_KIND, tenant, name))
+            self._invalid.look_again()
 
     def _exposed(self, ref: ObjectRef, exposed: Exposed) -> None:
         self._exposures[ref] = exposed
@@ -307,7 +315,17 @@ class Writing:
     def _find(self, ref: ObjectRef) -> LoadBalancer | None:
         return cast("LoadBalancer | None", self._store.get(ref))
 
-    def _desired(self, lb: LoadBalancer) -> Desired:
+    def _standing(self, ref: ObjectRef) -> LoadBalancer | LoadBalancerHead | None:
+        """Return a LoadBalancer's newest version, or what can be used of it."""
+        return self._invalid.head(ref) or self._find(ref)
+
+    def _desired(self, ref: ObjectRef) -> Desired:
+        """Return what a status is to say: of the last good version, and of what is wrong with a newer one."""
+        lb = self._find(ref)
+        said = Desired() if lb is None else self._desired_of(lb)
+        return self._invalid.said(ref, said, served=lb is not None)
+
+    def _desired_of(self, lb: LoadBalancer) -> Desired:
         allocation, exposed = self._allocations.get(lb.ref), self._exposures.get(lb.ref)
         translation = self._pipeline.translations.get(lb.ref)
         ports = allocation.ports if allocation else None
@@ -342,14 +360,15 @@ class Writing:
         found = translation.findings if translation else ()
         return [finding for finding in found if finding.reason != PORT_NOT_ALLOCATED]
 
-    def _warn(self, lb: LoadBalancer, changed: tuple[Condition, ...]) -> None:
+    def _warn(self, of: ObjectMeta, changed: tuple[Condition, ...]) -> None:
         """Tell of conditions that are not good, or good with a warning: that has a reason of its own, and no condition to show it."""
-        warnings = {finding.condition: finding.reason for finding in reversed(self._findings(lb.ref))}
+        ref = ObjectRef(_KIND, of.namespace, of.name)
+        warnings = {finding.condition: finding.reason for finding in reversed(self._findings(ref))}
         for condition in changed:
             if condition.status == "False" or condition.type == CA_CERTIFICATE_EXPIRING:
-                self._events.warn(lb.ref, lb.metadata.uid, condition.reason, condition.message)
+                self._events.warn(ref, of.uid, condition.reason, condition.message)
             elif condition.message and condition.type in warnings:
-                self._events.warn(lb.ref, lb.metadata.uid, warnings[condition.type], condition.message)
+                self._events.warn(ref, of.uid, warnings[condition.type], condition.message)
 
 
 def _kind_of(key: Hashable) -> str:
@@ -372,27 +391,3 @@ def _speaks_of_service(lb: LoadBalancer) -> bool:
     """Return whether the status says that the Service is refused."""
     reasons = {condition.reason for condition in lb.status.conditions if condition.type == ACCEPTED}
     return not reasons.isdisjoint({NAME_TAKEN, SERVICE_REFUSED})
-
-
-class _Hearing(Consumer):
-    """The reader of other replicas' reports, as the informer's consumer; ``then`` is called after each of them."""
-
-    def __init__(self, reader: Reader, then: Callable[[], None]) -> None:
-        self._reader = reader
-        self._then = then
-
-    def listed(self) -> None:
-        """Hear that all reports are known."""
-        self._reader.listed()
-        self._then()
-
-    def take(
-        self,
-        *,
-        upserts: Iterable[Stored] = (),
-        removals: Iterable[ObjectRef] = (),
-        invalid: Iterable[InvalidObject] = (),
-    ) -> None:
-        """Take reports that became known."""
-        self._reader.take(upserts=upserts, removals=removals, invalid=invalid)
-        self._then()

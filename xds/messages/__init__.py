@@ -5,90 +5,52 @@ descriptor pool of their own: they clash with nobody's ``envoy`` or ``xds`` pack
 classes for the same messages beside them. The names below are those that this project uses; ``message_class`` makes any
 other message of Envoy's API.
 
-Importing this module takes about a second: whoever only prints a help text does not.
+The first use of one of the names below takes most of a second once, where nothing is kept (``_kept``), and a tenth of one from then
+on: whoever only prints a help text, or asks a control plane how it stands, does not pay that either.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING
 
-from google.protobuf import json_format
-from google.protobuf.message import Message
+from xds.lazy import names_of
 
-from xds.messages._pool import POOL, UnknownMessageError, message_class
-
-TYPE_URL_PREFIX = "type.googleapis.com/"
-
-# What travels in discovery responses.
-Cluster = message_class("envoy.config.cluster.v3.Cluster")
-ClusterLoadAssignment = message_class("envoy.config.endpoint.v3.ClusterLoadAssignment")
-Listener = message_class("envoy.config.listener.v3.Listener")
-RouteConfiguration = message_class("envoy.config.route.v3.RouteConfiguration")
-TlsSecret = message_class("envoy.extensions.transport_sockets.tls.v3.Secret")
-
-# What they are made of.
-Any_ = message_class("google.protobuf.Any")
-AccessLog = message_class("envoy.config.accesslog.v3.AccessLog")
-Address = message_class("envoy.config.core.v3.Address")
-Bootstrap = message_class("envoy.config.bootstrap.v3.Bootstrap")
-CertificateValidationContext = message_class(
-    "envoy.extensions.transport_sockets.tls.v3.CertificateValidationContext"
-)
-ConfigSource = message_class("envoy.config.core.v3.ConfigSource")
-HealthCheck = message_class("envoy.config.core.v3.HealthCheck")
-LbEndpoint = message_class("envoy.config.endpoint.v3.LbEndpoint")
-ProxyProtocolUpstreamTransport = message_class(
-    "envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport"
-)
-RawBuffer = message_class("envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer")
-SocketOption = message_class("envoy.config.core.v3.SocketOption")
-StdoutAccessLog = message_class("envoy.extensions.access_loggers.stream.v3.StdoutAccessLog")
-TcpProxy = message_class("envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy")
-TransportSocket = message_class("envoy.config.core.v3.TransportSocket")
-UdpProxyConfig = message_class("envoy.extensions.filters.udp.udp_proxy.v3.UdpProxyConfig")
-UdpRoute = message_class("envoy.extensions.filters.udp.udp_proxy.v3.Route")
-UpstreamTlsContext = message_class("envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext")
-
-# The protocol itself.
-ControlPlane = message_class("envoy.config.core.v3.ControlPlane")
-DeltaDiscoveryRequest = message_class("envoy.service.discovery.v3.DeltaDiscoveryRequest")
-DeltaDiscoveryResponse = message_class("envoy.service.discovery.v3.DeltaDiscoveryResponse")
-DiscoveryRequest = message_class("envoy.service.discovery.v3.DiscoveryRequest")
-DiscoveryResponse = message_class("envoy.service.discovery.v3.DiscoveryResponse")
-Node = message_class("envoy.config.core.v3.Node")
-Resource = message_class("envoy.service.discovery.v3.Resource")
-
-
-def type_url(message: type[Message] | Message) -> str:
-    """Return ``type.googleapis.com/<full name>`` of a message or message class."""
-    return TYPE_URL_PREFIX + message.DESCRIPTOR.full_name
-
-
-def pack(message: Message) -> Any:
-    """Return the message in a ``google.protobuf.Any`` of this pool, for fields such as ``typed_config``.
-
-    Equal messages give equal bytes, in every process.
-    """
-    return Any_(type_url=type_url(message), value=message.SerializeToString(deterministic=True))
-
-
-def to_dict(message: Message) -> dict[str, Any]:
-    """Return the message as JSON-able data with Envoy's own field names, what ``Any``s hold included.
-
-    Raises ``TypeError`` where an ``Any`` holds a message that envoy-data-plane does not have.
-    """
-    fields: dict[str, Any] = json_format.MessageToDict(
-        message, preserving_proto_field_name=True, descriptor_pool=POOL
+if TYPE_CHECKING:
+    from xds.messages._classes import (
+        TYPE_URL_PREFIX,
+        AccessLog,
+        Address,
+        Any_,
+        Bootstrap,
+        CertificateValidationContext,
+        Cluster,
+        ClusterLoadAssignment,
+        ConfigSource,
+        ControlPlane,
+        DeltaDiscoveryRequest,
+        DeltaDiscoveryResponse,
+        DiscoveryRequest,
+        DiscoveryResponse,
+        HealthCheck,
+        LbEndpoint,
+        Listener,
+        Node,
+        ProxyProtocolUpstreamTransport,
+        RawBuffer,
+        Resource,
+        RouteConfiguration,
+        SocketOption,
+        StdoutAccessLog,
+        TcpProxy,
+        TlsSecret,
+        TransportSocket,
+        UdpProxyConfig,
+        UdpRoute,
+        UpstreamTlsContext,
+        from_dict,
+        pack,
+        to_dict,
+        type_url,
     )
-    return fields
-
-
-def from_dict(cls: type[Any], fields: dict[str, Any]) -> Any:
-    """Parse JSON-able data (Envoy's field names or JSON names) into a message of ``cls``.
-
-    What is inside an ``Any`` there is encoded with its maps in any order: where bytes are compared, ``pack`` it instead.
-    Raises ``google.protobuf.json_format.ParseError`` where a field, a value or an ``Any``'s type is unknown.
-    """
-    return json_format.ParseDict(fields, cls(), descriptor_pool=POOL)
-
+    from xds.messages._pool import POOL, UnknownMessageError, message_class
 
 __all__ = [
     "POOL",
@@ -129,3 +91,6 @@ __all__ = [
     "to_dict",
     "type_url",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = names_of(globals(), __all__, ("xds.messages._pool", "xds.messages._classes"))

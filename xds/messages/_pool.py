@@ -10,9 +10,9 @@ from typing import Any
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 
-from xds.messages._schema import Schema
+from xds.messages._kept import KeptSchema, folder
 
-POOL = DescriptorPool(Schema())
+POOL = DescriptorPool(KeptSchema(folder()))
 
 
 class UnknownMessageError(LookupError):

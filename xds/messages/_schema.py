@@ -19,7 +19,6 @@ fields, as they do in the dataclasses.
 
 import importlib
 from dataclasses import fields
-from itertools import takewhile
 from types import ModuleType
 from typing import Any, NamedTuple, get_args, get_type_hints
 
@@ -28,6 +27,8 @@ from betterproto2 import FieldMetadata
 from envoy_data_plane.message_pool import default_message_pool
 from google.protobuf import any_pb2, duration_pb2, empty_pb2, struct_pb2, timestamp_pb2, wrappers_pb2
 from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorProto
+
+from xds.messages._kept import package_of
 
 # betterproto2's messages and enums are the input here, and they have no static type worth naming.
 Dataclass = type[Any]
@@ -60,7 +61,7 @@ class Schema:
 
     def FindFileContainingSymbol(self, symbol: str) -> FileDescriptorProto:  # noqa: N802 — protobuf's
         """Return the file that declares the message or the service with this full name."""
-        package = _package_of(symbol)
+        package = package_of(symbol)
         if hasattr(_module(package), f"{symbol.removeprefix(package)[1:]}{_SERVICE}"):
             return self.FindFileByName(package)
         return self.FindFileByName(_file_of(_dataclass(symbol)))
@@ -84,11 +85,6 @@ class _Field(NamedTuple):
     """The message or enum that the field, or each of its items or map values, is; None for scalars."""
 
 
-def _package_of(symbol: str) -> str:
-    # Envoy's packages are lower case and its messages are not.
-    return ".".join(takewhile(lambda part: not part[:1].isupper(), symbol.split(".")))
-
-
 def _module(package: str) -> ModuleType:
     try:
         return importlib.import_module(_ROOT + package)
@@ -98,7 +94,7 @@ def _module(package: str) -> ModuleType:
 
 def _dataclass(full_name: str) -> Dataclass:
     """Return envoy-data-plane's class for a message, importing its module."""
-    _module(_package_of(full_name))
+    _module(package_of(full_name))
     return default_message_pool.url_to_type[_URL_PREFIX + full_name]
 
 

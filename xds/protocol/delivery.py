@@ -124,7 +124,8 @@ class Envoy:
     def waits_since(self, type_url: str) -> float | None:
         """Return when the oldest response of a type that it has not answered was sent, by the streams' clock."""
         states = filter(None, (stream.state.of_type(type_url) for stream in self._streams.values()))
-        return min((push.sent_at for state in states for push in state.in_flight.values()), default=None)
+        moments = (state.waits_since for state in states)
+        return min((moment for moment in moments if moment is not None), default=None)
 
     def _states(
         self, type_url: str, names: Callable[[StreamRecord, str], Iterator[str]]

@@ -91,6 +91,8 @@ class Sequencer:
 
     def _waits(self, state: TypeState, states: Mapping[str, TypeState], now: float) -> bool:
         """Whether a type waits for what came before its newest change, or with it. The bound counts from when it began to."""
+        if state.type_url not in _AFTER:
+            return False
         if _open(_AFTER, state.type_url, states, removals=False) > state.newest:
             self._waiting.pop(state.type_url, None)
             return False
@@ -99,10 +101,10 @@ class Sequencer:
 
     def _removals_before(self, state: TypeState, states: Mapping[str, TypeState], now: float) -> int:
         """Return the turn before which removals may go: what is older than all that is open elsewhere, or waits for too long."""
-        before = _open(_REMOVALS_AFTER, state.type_url, states, removals=True)
         if not state.removals:
             self._removing.pop(state.type_url, None)
-            return before
+            return sys.maxsize
+        before = _open(_REMOVALS_AFTER, state.type_url, states, removals=True)
         oldest, newest = next(iter(state.removals.values())), next(reversed(state.removals.values()))
         return self._bounded(state.type_url, oldest, newest, before, now)
 

@@ -78,7 +78,7 @@ class SotwState(TypeState):
             return response
         wildcard = self.subscription.wildcard
         if wildcard and not self._refused and not self.removals:
-            whole = resources.whole
+            whole = resources.whole(delta=False)
             return response._replace(resources=whole.resources, joined=whole.encoded)
         wanted = resources if wildcard else map(resources.get, sorted(self.subscription.names))
         carried = [kept for resource in wanted if resource and (kept := self._accepted(resource))]

@@ -39,6 +39,8 @@ class StreamState:
         self._only_type = only_type
         self._states: dict[str, TypeState] = {}
         self._sequencer = Sequencer(timing or Timing())
+        # The states in the order in which they send.
+        self._ordered: list[TypeState] = []
         self._snapshot: Snapshot | None = None
         # Endpoints that are gone while clusters may wait for them yet, oldest first.
         self._leaving: dict[str, Leaving] = {}
@@ -56,6 +58,11 @@ class StreamState:
     def attached(self) -> bool:
         """Whether there is a snapshot to serve."""
         return self._snapshot is not None
+
+    @property
+    def pending(self) -> bool:
+        """Whether anything is owed to the client, or kept for it until an answer comes."""
+        return bool(self._leaving) or any(state.pending for state in self._ordered)
 
     @property
     def types(self) -> tuple[str, ...]:
@@ -93,6 +100,7 @@ class StreamState:
             leaving = self._leaving if type_url == ENDPOINT else NOTHING_LEAVES
             state_class = DeltaState if self._delta else SotwState
             state = self._states[type_url] = state_class(type_url, leaving)
+            self._ordered = self._sequencer.order(self._states)
         self._begin_turn()
         outcome = state.request(request, self.resources(type_url))
         if new and type_url == ENDPOINT and CLUSTER in self._states:
@@ -132,7 +140,7 @@ class StreamState:
         sequencer.begin()
         if self._leaving:
             self._let_leave(now)
-        for state in sequencer.order(self._states):
+        for state in self._ordered:
             resources = self.resources(state.type_url)
             if resources is None:
                 continue

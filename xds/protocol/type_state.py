@@ -7,7 +7,7 @@ goes first, is the sequencer's business. Rules by number: ``docs/xds-protocol.md
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from itertools import chain, islice, takewhile
+from itertools import chain, islice, repeat, takewhile
 from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
@@ -106,6 +106,8 @@ class TypeState(ABC):
         self.must_answer = False
         self.urgent = False
         self.in_flight: dict[str, Push] = {}
+        # When the oldest response went out that is neither answered nor remembered, since the client's last answer.
+        self._silent_since: float | None = None
         self._compared = False
         # What the client holds once it has applied everything sent, and which of it is to be sent all the same: where it
         # may have refused it, with the step that it may not have taken.
@@ -138,6 +140,14 @@ class TypeState(ABC):
         """When the newest unanswered response went out, if there is one."""
         newest = next(reversed(self.in_flight.values()), None)
         return newest.sent_at if newest else None
+
+    @property
+    def waits_since(self) -> float | None:
+        """When the oldest unanswered response went out, if there is one; one that had to be forgotten counts as well."""
+        if self._silent_since is not None:
+            return self._silent_since
+        oldest = next(iter(self.in_flight.values()), None)
+        return oldest.sent_at if oldest else None
 
     @property
     def unsettled(self) -> Iterator[str]:
@@ -179,11 +189,13 @@ class TypeState(ABC):
     def compare(self, resources: ResourceSet) -> None:
         """Compare everything that the client wants or holds with a set that is new to it."""
         self._compared = True
-        wanted = resources.names if self.subscription.wildcard else self.subscription.names
+        wanted: Iterable[str] = resources.names if self.subscription.wildcard else self.subscription.names
         tracked = {**self._known, **self.upserts, **self._refused}
         if not tracked and not self._leaving:
             # A client that is new: many come at once when a server does, and there is nothing to weigh for them.
-            self.upserts.update(dict.fromkeys(filter(resources.__contains__, wanted), self.turn))
+            if not self.subscription.wildcard:
+                wanted = filter(resources.__contains__, wanted)
+            self.upserts.update(dict.fromkeys(wanted, self.turn))
             self.newest = self.turn
             return
         for name in tracked | dict.fromkeys(wanted):
@@ -211,11 +223,15 @@ class TypeState(ABC):
 
     def respond(self, nonce: str, now: float, resources: ResourceSet, *, removals_before: int) -> Response:
         """Make a response of what is owed, of removals those that are older than a turn, and count it as sent."""
+        if self._owes_all(resources):
+            return self._respond_all(nonce, now, resources)
         found: Iterable[Resource | None] = map(resources.get, self.upserts)
         if self._leaving:
             found = (resources.get(name) or self._left(name) for name in self.upserts)
         brought = tuple(resource for resource in found if resource is not None)
-        removed = tuple(takewhile(lambda name: self.removals[name] < removals_before, self.removals))
+        removed: tuple[str, ...] = ()
+        if self.removals:
+            removed = tuple(takewhile(lambda name: self.removals[name] < removals_before, self.removals))
         gone = tuple(dict.fromkeys((*self.denied, *removed)))
         turns = (*islice(self.upserts.values(), 1), *(self.removals[name] for name in removed[:1]))
         steps = {resource.name: Step(self._before(resource), resource) for resource in brought}
@@ -234,11 +250,48 @@ class TypeState(ABC):
             Response(self.type_url, nonce, resources.version, brought, changed, gone, delta=self.delta),
             resources,
         )
+        self._remember(response, now, steps, min(turns, default=self.turn))
+        return response
+
+    def _owes_all(self, resources: ResourceSet) -> bool:
+        """Whether all there is, and nothing else, is owed to a client that holds nothing yet, so that it can be shared."""
+        if len(self.upserts) != len(resources) or not self.subscription.wildcard:
+            return False
+        particular = (
+            self._known or self._again or self._refused or self._leaving or self.removals or self.denied
+        )
+        return not particular and self.upserts.keys() == resources.names
+
+    def _respond_all(self, nonce: str, now: float, resources: ResourceSet) -> Response:
+        """Make the response with everything: it is the same for all clients that come, and they come all at once."""
+        whole = resources.whole(delta=self.delta)
+        turn = next(iter(self.upserts.values()), self.turn)
+        before = self._holds("")
+        steps = dict(zip(whole.names, map(Step, repeat(before), whole.resources), strict=True))
+        self.must_answer = self.urgent = False
+        self.upserts.clear()
+        self._known.update(zip(whole.names, whole.resources, strict=True))
+        response = Response(
+            self.type_url,
+            nonce,
+            resources.version,
+            whole.resources,
+            whole.names,
+            removed=(),
+            delta=self.delta,
+            joined=whole.encoded,
+        )
+        self._remember(response, now, steps, turn)
+        return response
+
+    def _remember(self, response: Response, now: float, steps: dict[str, Step], turn: int) -> None:
+        """Keep a response until it is answered."""
         while len(self.in_flight) >= _MAX_IN_FLIGHT:
+            self._silent_since = self.waits_since
             self._unanswered.update(dict.fromkeys(self.in_flight.pop(next(iter(self.in_flight))).steps))
         # What was joined for all streams is let go of when it is written.
-        self.in_flight[nonce] = Push(response._replace(joined=b""), now, steps, min(turns, default=self.turn))
-        return response
+        kept = response._replace(joined=b"") if response.joined else response
+        self.in_flight[response.nonce] = Push(kept, now, steps, turn)
 
     def _completed(self, response: Response, resources: ResourceSet) -> Response:  # noqa: ARG002 — for who carries all
         """Return a response with all that it has to carry besides what it brings."""
@@ -337,6 +390,7 @@ class TypeState(ABC):
     def _answered(self, request: Any, resources: ResourceSet | None) -> Outcome:
         """Take an ACK or a NACK of a response in flight."""
         push = self._take(request.response_nonce)
+        self._silent_since = None
         # A NACK is the presence of error_detail, nothing else (rule 5).
         if not request.HasField("error_detail"):
             self._unanswered.clear()

@@ -1,8 +1,9 @@
 """The discovery services on grpc.aio: streams, their owners, and what can be heard of them."""
 
+from xds.listening import AddressError
 from xds.server.identity import TENANTS_DOMAIN, Admit, CertificateTenants, RefusedError, admit_everybody
 from xds.server.limits import Limits
-from xds.server.listening import AddressError, listen
+from xds.server.listening import listen
 from xds.server.observer import End, LoggingObserver, Observer, StreamInfo
 from xds.server.options import ServerOptions
 from xds.server.server import XdsServer

@@ -24,6 +24,13 @@ Admit: TypeAlias = Callable[[Any, str], None]
 
 _SPIFFE: Final = re.compile(r"spiffe://([a-z0-9._-]{1,255})/ns/([A-Za-z0-9._-]+)((?:/[A-Za-z0-9._-]+)*)")
 _LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_UNREADABLE: Final = (
+    x509.ExtensionNotFound,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+    ValueError,
+)
+"""What `cryptography` raises where a certificate has no names, or extensions that make no sense."""
 _MOST_NAMED: Final = 10
 """Tenants of a certificate that a line of log names."""
 
@@ -71,7 +78,7 @@ class CertificateTenants:
         """Return the tenants that a certificate names."""
         try:
             names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        except (x509.ExtensionNotFound, ValueError):  # one that cannot be read names nobody
+        except _UNREADABLE:  # one that cannot be read names nobody
             return frozenset()
         uris = map(self._in_uri, names.get_values_for_type(x509.UniformResourceIdentifier))
         hosts = map(self._in_host, names.get_values_for_type(x509.DNSName))

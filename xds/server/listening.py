@@ -1,14 +1,11 @@
-"""Listening on an address with a gRPC server, and saying why where that is not to be had."""
+"""Listening on an address with a gRPC server."""
 
-import socket
 from collections.abc import Sequence
 from typing import Any
 
 import grpc
 
-
-class AddressError(OSError):
-    """The address to listen on cannot be had; the text says which and why."""
+from xds.listening import AddressError, bound
 
 
 def listen(
@@ -18,7 +15,8 @@ def listen(
 
     It is plaintext without credentials. Raises ``AddressError`` where the address is not to be had.
     """
-    _try(address)
+    # For a moment: gRPC tells the reason of a refusal to its own log only.
+    bound(address).close()
     server = grpc.aio.server(options=options)
     try:
         port: int = (
@@ -29,21 +27,3 @@ def listen(
     except RuntimeError:
         raise AddressError(f"cannot listen on {address}: gRPC refused it") from None
     return server, port
-
-
-def _try(address: str) -> None:
-    """Bind an address for a moment: gRPC tells the reason of a refusal to its own log only.
-
-    Raises ``AddressError`` with the system's reason.
-    """
-    host, _, port = address.rpartition(":")
-    try:
-        family, kind, protocol, _, where = socket.getaddrinfo(
-            host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(where)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise AddressError(f"cannot listen on {address}: {reason}") from None

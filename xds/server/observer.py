@@ -76,6 +76,9 @@ class Observer:
         """Take note of a stream's end; one that ends before its node is known was never ``opened``."""
 
 
+_EVENTS: Final = ("opened", "requested", "pushed", "answered", "closed")
+
+
 class LoggingObserver(Observer):
     """Writes one line for each push, ACK and NACK, and for each stream's beginning and end."""
 
@@ -149,37 +152,45 @@ class Guarded(Observer):
     """Passes on to observers what there is to hear. Their faults are logged, and change nothing on the stream."""
 
     def __init__(self, *observers: Observer) -> None:
-        self._observers = list(observers)
+        # By what there is to hear those who do something about it: most hear little, and every push and ACK comes by here.
+        self._hearing: dict[str, list[tuple[Observer, Callable[..., None]]]] = {
+            event: [] for event in _EVENTS
+        }
         self._log = structlog.get_logger("xds.server")
+        for observer in observers:
+            self.add(observer)
 
     def add(self, observer: Observer) -> None:
         """Pass on to this one as well, after those that are there."""
-        self._observers.append(observer)
+        for event, hearing in self._hearing.items():
+            hear = getattr(observer, event)
+            if getattr(hear, "__func__", None) is not getattr(Observer, event):
+                hearing.append((observer, hear))
 
     def opened(self, stream: StreamInfo, *, known: bool) -> None:
         """Pass it on."""
-        self._pass_on(lambda observer: observer.opened(stream, known=known))
+        self._pass_on("opened", stream, known=known)
 
     def requested(self, stream: StreamInfo, request: Any) -> None:
         """Pass it on."""
-        self._pass_on(lambda observer: observer.requested(stream, request))
+        self._pass_on("requested", stream, request)
 
     def pushed(self, stream: StreamInfo, response: Response, seconds: float) -> None:
         """Pass it on."""
-        self._pass_on(lambda observer: observer.pushed(stream, response, seconds))
+        self._pass_on("pushed", stream, response, seconds)
 
     def answered(self, stream: StreamInfo, type_url: str, outcome: Outcome, seconds: float) -> None:
         """Pass it on."""
-        self._pass_on(lambda observer: observer.answered(stream, type_url, outcome, seconds))
+        self._pass_on("answered", stream, type_url, outcome, seconds)
 
     def closed(self, stream: StreamInfo, end: End) -> None:
         """Pass it on."""
-        self._pass_on(lambda observer: observer.closed(stream, end))
+        self._pass_on("closed", stream, end)
 
-    def _pass_on(self, hear: Callable[[Observer], None]) -> None:
-        for observer in self._observers:
+    def _pass_on(self, event: str, *arguments: Any, **options: Any) -> None:
+        for observer, hear in self._hearing[event]:
             try:
-                hear(observer)
+                hear(*arguments, **options)
             except Exception:  # noqa: BLE001 — logged with its traceback
                 self._log.exception("an observer failed", observer=type(observer).__qualname__)
 

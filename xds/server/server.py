@@ -17,6 +17,7 @@ from xds.server.listening import listen
 from xds.server.observer import Guarded, LoggingObserver, Observer, Status, StreamInfo
 from xds.server.options import ServerOptions
 from xds.server.stream import Shared, Stream, TenantOf, tenant_of_node
+from xds.server.turns import Turns
 from xds.snapshot import SnapshotCache
 from xds.snapshot.types import CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET
 
@@ -72,6 +73,7 @@ class XdsServer:
             control_plane=ControlPlane(identifier=identifier).SerializeToString(),
             limits=self._options.limits,
             ended=self.ended,
+            turns=Turns(),
             log=structlog.get_logger("xds.server"),
         )
         self._admission = Admission(self._options.limits)

@@ -22,6 +22,7 @@ from xds.server.identity import Admit, RefusedError
 from xds.server.limits import LimitError, Limits, Measure, Seat
 from xds.server.observer import End, Observer, Status, StreamInfo
 from xds.server.pace import Pace
+from xds.server.turns import LARGE, Turns
 from xds.snapshot import Changes, Snapshot, SnapshotCache
 from xds.snapshot.types import short
 
@@ -68,6 +69,7 @@ class Shared:
     control_plane: bytes
     limits: Limits
     ended: Counter[Status]
+    turns: Turns
     log: Any
 
 
@@ -87,7 +89,9 @@ class Stream:
         self._pace = Pace(self._loop.time())
         self._measure = Measure(shared.limits)
         self._wake = asyncio.Event()
-        self._writing: asyncio.Timeout | None = None
+        # Ends a write that is stuck, where this client is served no more.
+        self._patience: asyncio.Timeout | None = None
+        self._writing = False
         self._due_since: float | None = None
         # The response that is being written, and since when it was due.
         self._written: tuple[Response, float] | None = None
@@ -144,9 +148,8 @@ class Stream:
         if self._end is None:
             self._end = end
             self._wake.set()
-            if self._writing is not None and end.status not in ("OK", "CANCELLED"):
-                # It may be stuck, and this client is served no more.
-                self._writing.reschedule(self._loop.time())
+            if self._writing and self._patience is not None and end.status not in ("OK", "CANCELLED"):
+                self._patience.reschedule(self._loop.time())
 
     def _fail(self, error: Exception) -> None:
         """End the stream for what went wrong on it: the client's fault, the connection's, or ours."""
@@ -179,28 +182,47 @@ class Stream:
         try:
             # Alone, for grpc.aio would send it again with the status where the first write was cut short, and fail.
             await self._context.send_initial_metadata(())
-            while self._end is None:
-                self._wake.clear()
-                now = self._loop.time()
-                asked, self._asked = self._asked, False
-                began = time.thread_time() if asked else 0.0
-                due = self._state.poll(now)
-                since, self._due_since = self._due_since or now, None
-                for response in due.responses:
-                    message = response.encode(self._shared.control_plane)
-                    if asked:
-                        self._pace.response(time.thread_time() - began, len(message), now)
-                    self._written = response, since
-                    if not await self._write(message):
-                        break
-                    now = self._loop.time()
-                    if asked:
-                        began = time.thread_time()
-                    self._tell_pushed(now)
-                else:
-                    await self._sleep(due.wake_at)
+            async with asyncio.timeout(None) as self._patience:
+                await self._answer()
+        except TimeoutError:
+            return  # the write that was ended
         except Exception as error:  # noqa: BLE001 — told apart there
             self._fail(error)
+
+    async def _answer(self) -> None:
+        while self._end is None:
+            self._wake.clear()
+            now = self._loop.time()
+            asked, self._asked = self._asked, False
+            began = time.thread_time() if asked else 0.0
+            due = self._state.poll(now)
+            since, self._due_since = self._due_since or now, None
+            for response in due.responses:
+                self._writing = True
+                if response.size < LARGE:
+                    await self._write(response, since, began if asked else None)
+                else:
+                    async with self._shared.turns.turn(response.size):
+                        began = time.thread_time()
+                        if self._end is None:
+                            await self._write(response, since, began if asked else None)
+                self._writing = False
+                if self._end is not None:
+                    break
+                now = self._loop.time()
+                if asked:
+                    began = time.thread_time()
+                self._tell_pushed(now)
+            else:
+                await self._sleep(due.wake_at)
+
+    async def _write(self, response: Response, since: float, began: float | None) -> None:
+        """Write a response; ``began`` says since when this thread has worked for it, None where the client did not ask for it."""
+        message = response.encode(self._shared.control_plane)
+        if began is not None:
+            self._pace.response(time.thread_time() - began, len(message), self._loop.time())
+        self._written = response, since
+        await self._context.write(message)
 
     def _tell_pushed(self, now: float) -> None:
         """Tell of a response that the client has, once: when its write returns, or by the answer where that comes sooner."""
@@ -209,24 +231,15 @@ class Stream:
             self._written = None
             self._shared.observer.pushed(self.info, response, now - since)
 
-    async def _write(self, message: bytes) -> bool:
-        """Write a message, and say whether the stream is to go on."""
-        try:
-            async with asyncio.timeout(None) as self._writing:
-                await self._context.write(message)
-        except TimeoutError:
-            return False
-        finally:
-            self._writing = None
-        return self._end is None
-
     async def _sleep(self, until: float | None) -> None:
-        timer = self._loop.call_at(until, self._wake.set) if until is not None else None
+        if until is None:
+            await self._wake.wait()
+            return
+        timer = self._loop.call_at(until, self._wake.set)
         try:
             await self._wake.wait()
         finally:
-            if timer is not None:
-                timer.cancel()
+            timer.cancel()
 
     async def _read(self) -> None:
         try:
@@ -253,14 +266,17 @@ class Stream:
         self._shared.observer.requested(self.info, request)
         self._measure.request(request, len(message), delta=self.info.delta)
         outcome = self._state.request(request)
-        self._measure.taken(types=len(self._state.types), names=self._state.names)
+        if outcome.asks:
+            self._measure.taken(types=len(self._state.types), names=self._state.names)
         self._shared.delivery.answered(self.info.stream, outcome, datetime.now(UTC))
         if outcome.push and self._written and outcome.push.response.nonce == self._written[0].nonce:
             self._tell_pushed(now)
         sent_at = outcome.push.sent_at if outcome.push else now
         self._shared.observer.answered(self.info, outcome.type_url, outcome, now - sent_at)
         self._asked = self._asked or outcome.asks
-        self._notice(now)
+        # By far the most requests are ACKs that leave nothing to be done.
+        if outcome.asks or outcome.kind != "ack" or self._state.pending:
+            self._notice(now)
 
     def _identify(self, request: Any) -> None:
         """Learn from the first request whose stream this is (rule 1), and take up the tenant's snapshot."""

@@ -4,9 +4,9 @@ A library user has messages of ``xds.messages``, of envoy-data-plane, of classes
 ``google.protobuf.Any``s. All that is needed of one is its full name, its bytes and the name that Envoy asks for it by.
 """
 
+import sys
 from typing import Any, Final, Protocol
 
-from envoy_data_plane.message_pool import default_message_pool
 from google.protobuf.message import DecodeError, Message
 
 from xds.messages import TYPE_URL_PREFIX, UnknownMessageError, message_class
@@ -75,7 +75,7 @@ def _encoded(message: Any) -> tuple[str, bytes]:
 
 def _type_url(message: Any) -> str:
     if not isinstance(message, type) and hasattr(message, "SerializeToString"):
-        type_url = default_message_pool.type_to_url.get(type(message))
+        type_url = _of_envoy_data_plane(message)
         if type_url is not None:
             return type_url
         full_name = getattr(getattr(message, "DESCRIPTOR", None), "full_name", None)
@@ -96,6 +96,12 @@ def _canonical(type_url: str, value: bytes) -> bytes:
         return value
     canonical: bytes = cls.FromString(value).SerializeToString(deterministic=True)
     return canonical
+
+
+def _of_envoy_data_plane(message: Any) -> str | None:
+    """Return the type URL of a message of envoy-data-plane's: whoever has one has loaded the pool that knows it, and others need not."""
+    pool = sys.modules.get("envoy_data_plane.message_pool")
+    return pool.default_message_pool.type_to_url.get(type(message)) if pool is not None else None
 
 
 def _own_name(message: Any, type_url: str, value: bytes, field: str) -> str:

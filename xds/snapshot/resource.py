@@ -6,6 +6,7 @@ changes and be joined into the responses of every stream as it is. Nothing here 
 
 import hashlib
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, Final, Self
 
 from xds.messages import Any_, Cluster, ClusterLoadAssignment
@@ -15,6 +16,8 @@ from xds.snapshot.types import CLUSTER, ENDPOINT
 _BYTES_OF_VERSION: Final = 8
 _EDS: Final = 3  # envoy.config.cluster.v3.Cluster.DiscoveryType
 _WILDCARD: Final = "*"
+_ONE_BYTE: Final = tuple(bytes((number,)) for number in range(0x80))
+"""By far the most of the numbers are that small."""
 
 
 class InvalidResourceError(ValueError):
@@ -59,7 +62,7 @@ class Resource:
         self.type_url = type_url
         self.name = name
         # google.protobuf.Any: type_url = 1, value = 2.
-        self.body = b"\x0a" + delimited(type_url.encode()) + b"\x12" + delimited(value)
+        self.body = _any_head(type_url) + varint(len(value)) + value
         content = hashlib.blake2b(self.body, digest_size=_BYTES_OF_VERSION)
         self.hashed = not version
         self.version = version or content.hexdigest()
@@ -118,8 +121,15 @@ def _without_endpoints(encoded: bytes) -> bool:
     )
 
 
+@lru_cache(maxsize=64)
+def _any_head(type_url: str) -> bytes:
+    return b"\x0a" + delimited(type_url.encode()) + b"\x12"
+
+
 def varint(number: int) -> bytes:
     """Encode a non-negative number as protobuf's base-128 varint."""
+    if number < len(_ONE_BYTE):
+        return _ONE_BYTE[number]
     out = bytearray()
     while number > 0x7F:  # noqa: PLR2004 — seven bits a byte
         out.append(number & 0x7F | 0x80)

@@ -32,10 +32,16 @@ def sotw_bytes(resources: Iterable[Resource]) -> bytes:
     return b"".join(part for resource in resources for part in (resource.sotw_head, resource.body))
 
 
+def delta_bytes(resources: Iterable[Resource]) -> bytes:
+    """Return these resources as the elements of ``DeltaDiscoveryResponse.resources``."""
+    return b"".join(part for resource in resources for part in (resource.delta_head, resource.body))
+
+
 class Whole(NamedTuple):
-    """Resources, and their encoded elements of ``DiscoveryResponse.resources``."""
+    """Resources, their names, and their encoded elements of a response of either variant."""
 
     resources: tuple[Resource, ...]
+    names: tuple[str, ...]
     encoded: bytes
 
 
@@ -45,20 +51,24 @@ class ResourceSet:
     ``hashed`` says whether the version stands for the content: one that the maker gave does not vouch for it.
     """
 
-    __slots__ = ("_own_version", "_resources", "_sum", "_whole")
+    __slots__ = ("_own_version", "_resources", "_sum", "_version", "_wholes")
 
     def __init__(self, resources: Iterable[Resource] = ()) -> None:
         self._resources: dict[str, Resource] = {}
         self._sum = 0
         self._own_version = ""
-        self._whole: Whole | None = None
+        # What is derived from the rest, once it is asked for.
+        self._version = ""
+        self._wholes: dict[bool, Whole] = {}
         for resource in resources:
             self._put(resource)
 
     @property
     def version(self) -> str:
         """The set's version: the maker's own, or as ``version_of`` has it."""
-        return self._own_version or _text(self._sum)
+        if not self._version:
+            self._version = _text(self._sum)
+        return self._own_version or self._version
 
     @property
     def hashed(self) -> bool:
@@ -69,23 +79,25 @@ class ResourceSet:
         """Return the version of a response that carries these instead of the whole set."""
         return self._own_version or version_of(carried)
 
-    @property
-    def whole(self) -> "Whole":
-        """All of it as a state-of-the-world response carries it, joined once for all streams."""
-        if self._whole is None:
+    def whole(self, *, delta: bool) -> Whole:
+        """Return all of it as a response carries it, joined once for all streams."""
+        if delta not in self._wholes:
             resources = tuple(self._resources.values())
-            self._whole = Whole(resources, sotw_bytes(resources))
-        return self._whole
+            encoded = (delta_bytes if delta else sotw_bytes)(resources)
+            self._wholes[delta] = Whole(resources, tuple(self._resources), encoded)
+        return self._wholes[delta]
 
     def _put(self, resource: Resource) -> None:
         self._sum += resource.digest - self._digest(resource.name)
         self._resources[resource.name] = resource
-        self._whole = None
+        self._version = ""
+        self._wholes.clear()
 
     def _remove(self, name: str) -> None:
         self._sum -= self._digest(name)
         self._resources.pop(name, None)
-        self._whole = None
+        self._version = ""
+        self._wholes.clear()
 
     def _digest(self, name: str) -> int:
         resource = self._resources.get(name)

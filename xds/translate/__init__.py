@@ -5,6 +5,7 @@ chooses listener ports where Kubernetes does not; `parse_bundle` reads a CA bund
 """
 
 from xds.translate.ca import CaBundle, parse_bundle
+from xds.translate.certificates import readable_name
 from xds.translate.findings import Finding, conditions
 from xds.translate.model import (
     ListenerPorts,
@@ -31,6 +32,7 @@ __all__ = [
     "Wants",
     "conditions",
     "parse_bundle",
+    "readable_name",
     "recorded_ports",
     "spec_ports",
     "translate",

@@ -68,12 +68,12 @@ class CaCertificate:
     @property
     def subject(self) -> str:
         """The subject as RFC 4514 writes it, of bounded length."""
-        return _readable(self.parsed, "subject")
+        return readable_name(self.parsed, "subject")
 
     @property
     def issuer(self) -> str:
         """The issuer as RFC 4514 writes it, of bounded length."""
-        return _readable(self.parsed, "issuer")
+        return readable_name(self.parsed, "issuer")
 
     @property
     def is_self_issued(self) -> bool:
@@ -95,7 +95,7 @@ class CaRevocationList:
     @property
     def issuer(self) -> str:
         """The issuer as RFC 4514 writes it, of bounded length."""
-        return _readable(self.parsed, "issuer")
+        return readable_name(self.parsed, "issuer")
 
     def is_signed_by(self, certificate: CaCertificate) -> bool:
         """Whether this certificate's key made the signature."""
@@ -170,9 +170,10 @@ def _reason(expected: str, error: Exception) -> str:
     return f"is not {expected} in DER ({str(error)[:_MAX_REASON]})"
 
 
-def _readable(
+def readable_name(
     parsed: x509.Certificate | x509.CertificateRevocationList, name: Literal["subject", "issuer"]
 ) -> str:
+    """Return a name as text of printable characters, and not too many of them."""
     try:
         # It warns of lengths that RFC 5280 does not allow, and that are in use all the same.
         with warnings.catch_warnings(action="ignore", category=UserWarning):

@@ -6,7 +6,7 @@ moment is given, and the next one at which there may be something else to say is
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -39,14 +39,25 @@ def expiry_findings(
             )
         )
     ]
-    by_issuer: defaultdict[Name, list[CaRevocationList]] = defaultdict(list)
-    for crl in crls:
-        by_issuer[crl.issuer_name].append(crl)
     findings.extend(
-        finding for group in by_issuer.values() if (finding := _crl_finding(group, now, warn_within))
+        finding for group in _by_issuer(crls) if (finding := _crl_finding(group, now, warn_within))
     )
     ahead = [moment for moment in _moments(certificates, crls, warn_within) if now < moment < _NEVER]
     return tuple(findings), min(ahead, default=None)
+
+
+def first_ends(
+    certificates: Sequence[CaCertificate], crls: Sequence[CaRevocationList], now: datetime
+) -> tuple[datetime | None, datetime | None]:
+    """Return when the first certificate ends, and when the first CA is left without a CRL in force; None: never, or there is none.
+
+    It is what the findings warn of, at the same `now`.
+    """
+    crl_ends = (_end(_decisive(group, now)) for group in _by_issuer(crls))
+    return (
+        min((item.not_after for item in certificates), default=None),
+        min((end for end in crl_ends if end < _NEVER), default=None),
+    )
 
 
 def _certificate_finding(
@@ -86,9 +97,8 @@ def _certificate_finding(
 
 def _crl_finding(group: Sequence[CaRevocationList], now: datetime, warn_within: timedelta) -> Finding | None:
     """Judge the CRLs of one issuer: one that is in force is enough, whatever stands beside it."""
-    in_force = [crl for crl in group if crl.last_update <= now < _end(crl)]
-    if in_force:
-        crl = max(in_force, key=_end)
+    crl = _decisive(group, now)
+    if crl.last_update <= now < _end(crl):
         if _before(_end(crl), _lead(crl, warn_within)) > now:
             return None
         return _expiring(
@@ -96,7 +106,6 @@ def _crl_finding(group: Sequence[CaRevocationList], now: datetime, warn_within: 
             f"{crl.where}: the CRL of {crl.issuer} expires at {_at(_end(crl))}; from then on Envoy refuses every "
             "certificate that chains to that CA; put its next CRL into the bundle before",
         )
-    crl = max(group, key=lambda crl: crl.last_update)
     if now < crl.last_update:
         return _warning(
             "CRLNotYetValid",
@@ -108,6 +117,19 @@ def _crl_finding(group: Sequence[CaRevocationList], now: datetime, warn_within: 
         f"{crl.where}: the CRL of {crl.issuer} expired at {_at(_end(crl))}; Envoy refuses every certificate that chains "
         "to that CA until it is renewed (CRL_has_expired); put that CA's newest CRL into the bundle",
     )
+
+
+def _by_issuer(crls: Sequence[CaRevocationList]) -> Iterable[list[CaRevocationList]]:
+    groups: defaultdict[Name, list[CaRevocationList]] = defaultdict(list)
+    for crl in crls:
+        groups[crl.issuer_name].append(crl)
+    return groups.values()
+
+
+def _decisive(group: Sequence[CaRevocationList], now: datetime) -> CaRevocationList:
+    """Return the CRL of one issuer that ends last of those in force, or the newest where none is."""
+    in_force = [crl for crl in group if crl.last_update <= now < _end(crl)]
+    return max(in_force, key=_end) if in_force else max(group, key=lambda crl: crl.last_update)
 
 
 def _moments(

@@ -115,13 +115,17 @@ class Translation:
     """What one LoadBalancer becomes.
 
     `recheck_at` is when the same inputs would first say something else (a certificate that begins to expire,
-    say), or None when only a change of the inputs can do that.
+    say), or None when only a change of the inputs can do that. `ca_expires` is when the first certificate of
+    the CA bundle that Envoy has ends, `crl_expires` when the first of its CAs is left without a CRL in force;
+    None where there is none, or none that ends.
     """
 
     resources: tuple[Resource, ...]
     ports: tuple[PortSummary, ...]
     findings: tuple[Finding, ...]
     recheck_at: datetime | None
+    ca_expires: datetime | None = None
+    crl_expires: datetime | None = None
 
 
 def quoted(value: str) -> str:

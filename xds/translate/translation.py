@@ -54,7 +54,14 @@ def translate(
         for index, port in enumerate(endpoint.ports):
             work.add(_Place(group, index, port), endpoints, ports[group, index])
     work.findings += _unpaired_ports(lb)
-    return Translation(tuple(work.resources), tuple(work.summaries), tuple(work.findings), tls.recheck_at)
+    return Translation(
+        tuple(work.resources),
+        tuple(work.summaries),
+        tuple(work.findings),
+        tls.recheck_at,
+        tls.ca_expires,
+        tls.crl_expires,
+    )
 
 
 @dataclass(frozen=True, slots=True)

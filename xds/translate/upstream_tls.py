@@ -13,6 +13,7 @@ from kube.objects import LoadBalancer, ObjectReference, Secret
 from kube.objects.reasons import Reason
 from xds.translate import transport_socket
 from xds.translate.ca import CaBundle, bundle_findings
+from xds.translate.expiry import first_ends
 from xds.translate.findings import ACCEPTED, RESOLVED_REFS, Finding
 from xds.translate.model import Lookups, Options, quoted
 
@@ -26,7 +27,7 @@ _CA_SECRET_NAME = f"{_CA_SECRET_REF}.name"
 class UpstreamTls:
     """What all TCP ports of a LoadBalancer share: the outcome, its transport socket (None: plain), and why.
 
-    `detail` is `PortSummary.detail`.
+    `detail` is `PortSummary.detail`, the last two are `Translation`'s.
     """
 
     outcome: Literal["plain", "insecure", "verify", "fail-closed"]
@@ -34,6 +35,8 @@ class UpstreamTls:
     detail: str = ""
     findings: tuple[Finding, ...] = ()
     recheck_at: datetime | None = None
+    ca_expires: datetime | None = None
+    crl_expires: datetime | None = None
 
 
 _PLAIN = UpstreamTls("plain", socket=None)
@@ -144,6 +147,7 @@ def _verify_with(secret: Secret, bundle: CaBundle, *, options: Options, now: dat
             findings,
             recheck_at,
         )
+    ca_expires, crl_expires = first_ends(bundle.certificates, bundle.crls, now)
     return UpstreamTls(
         "verify",
         transport_socket.verify(bundle.pem),
@@ -151,6 +155,8 @@ def _verify_with(secret: Secret, bundle: CaBundle, *, options: Options, now: dat
         + (f", {_counted(len(bundle.crls), 'CRL')}" if bundle.crls else ""),
         findings,
         recheck_at,
+        ca_expires,
+        crl_expires,
     )
 
 

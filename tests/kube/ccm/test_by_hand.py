@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.kube.ccm.clusters import FINALIZER, POLICY, Clusters
+from kube.ccm.names import KEPT_TLS
+from tests.kube.ccm.clusters import CA, FINALIZER, POLICY, Clusters
 from tests.support.kube_client import Object
 
 
@@ -29,6 +30,26 @@ async def test_the_spec_is_put_back(clusters: Clusters, change: Object) -> None:
         assert after["spec"] != before["spec"]
         await clusters.copied(made, lambda it: it["spec"] == before["spec"])
         await running.settled()
+
+
+async def test_tls_is_put_back_while_the_policy_is_wrong(clusters: Clusters) -> None:
+    """What stays then is what was there when it became wrong, and no edit: not while the program runs, nor while it does not."""
+    tls = {"policy": "Verify", "caSecretRef": {"name": "ca"}}
+    async with clusters.ccm() as running:
+        made = await clusters.create(annotations={POLICY: "Verify", CA: "ca"})
+        await clusters.copied(made)
+        await clusters.annotate(made, policy="verify")
+        await clusters.told(made, "InvalidBackendTLSPolicy")
+        await running.settled()
+        for edit in (None, {"policy": "Insecure", "caSecretRef": None}):
+            await clusters.management.patch(clusters.copy_of(made), {"spec": {"upstreamTLS": edit}})
+            await clusters.copied(made, lambda it: it["spec"].get("upstreamTLS") == tls)
+    await clusters.management.patch(clusters.copy_of(made), {"spec": {"upstreamTLS": None}})
+    async with clusters.ccm():
+        await clusters.copied(made, lambda it: it["spec"].get("upstreamTLS") == tls)
+        await clusters.annotate(made, policy="Insecure", ca=None)
+        copy = await clusters.copied(made, lambda it: it["spec"]["upstreamTLS"] == {"policy": "Insecure"})
+        assert KEPT_TLS not in copy["metadata"]["annotations"]
 
 
 async def test_another_port_is_removed(clusters: Clusters) -> None:

@@ -19,12 +19,15 @@ async def test_nodes_come_and_go(clusters: Clusters) -> None:
         await clusters.listed(lambda it: it == [{"ip": ONE[1]}, {"ip": TWO[1]}])
         await clusters.tenant.delete(node("one"))
         await clusters.listed(lambda it: it == [{"ip": TWO[1]}])
+        await running.settled()
+        running.management_api.sent.clear()
         await clusters.node("two", TWO, ready=False)
         event = await clusters.told(made, "NoReadyNodes")
         assert event["type"] == "Warning"
         await clusters.tenant.delete(node("two"))
         await running.settled()
         assert await clusters.listed(bool) == [{"ip": TWO[1]}]
+        assert running.management_api.sent == []  # not even an attempt, which the CRD would refuse
         # A Service that comes now hears of it as well.
         late = await clusters.create("late")
         assert (

@@ -39,6 +39,19 @@ async def test_nothing_to_do_is_nothing_written(clusters: Clusters) -> None:
         assert len(running.sent) == 2
 
 
+async def test_nothing_is_told_twice(clusters: Clusters) -> None:
+    """That no node is Ready was told before, and is so still: no Event is written, and none counts up, but a new Service's."""
+    async with clusters.ccm():
+        made = await clusters.create()
+        await clusters.told(made, "NoReadyNodes")
+    async with clusters.ccm() as running:
+        await running.settled()
+        late = await clusters.create("late")
+        await clusters.told(late, "NoReadyNodes")
+        assert [each.rpartition("/")[2] for each in running.tenant_api.sent].count("events") == 1
+        assert [event["count"] for event in await clusters.events(made)] == [1]
+
+
 async def test_one_replica_writes(clusters: Clusters) -> None:
     """Of two that run only the leader writes; when it dies, the other one does what is left."""
     await clusters.node("one", ("ExternalIP", "192.0.2.1"))

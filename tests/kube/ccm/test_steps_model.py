@@ -18,6 +18,7 @@ from kube.ccm.wanted import Wanted, differences, is_of_use, is_taken, judge
 from kube.objects.service import Service
 from tests.kube.ccm.clusters import CA, POLICY
 from tests.kube.ccm.things import CLUSTER, TENANT, copy_of, service
+from tests.support.examples import examples
 from tests.support.kube_client import Object
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
@@ -103,6 +104,20 @@ class Clusters(RuleBasedStateMachine):
         """Edit the LoadBalancer, as an operator."""
         assert self.copy is not None
         self.copy["persistence"] = policy
+
+    @precondition(lambda self: self.seen is not None and is_taken(self.seen, by_class=False))
+    @rule(tls=st.sampled_from([None, {"policy": "Insecure"}, {"policy": "Verify"}]))
+    def edit_tls(self, tls: Object | None) -> None:
+        """Edit the TLS of a LoadBalancer that is as it is to be, as an operator: that is undone, also while the policy is wrong."""
+        self.settle()
+        if self.copy is None or self.copy.get("ending"):
+            return
+        assert self.seen_copy is not None
+        before = self.seen_copy.spec.get("upstreamTLS")
+        self.copy["upstreamTLS"] = tls
+        self.settle()
+        assert self.seen_copy is not None
+        assert self.seen_copy.spec.get("upstreamTLS") == before
 
     @precondition(lambda self: self.copy is not None)
     @rule()
@@ -216,4 +231,4 @@ class Clusters(RuleBasedStateMachine):
 
 
 TestClusters = Clusters.TestCase
-TestClusters.settings = settings(max_examples=300, stateful_step_count=50, deadline=None)
+TestClusters.settings = settings(max_examples=examples(300), stateful_step_count=50, deadline=None)

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from kube.ccm.names import KEPT_TLS
 from kube.ccm.wanted import (
     PORT_NOT_FORWARDED,
     Wanted,
@@ -96,6 +97,35 @@ def test_a_wrong_policy_and_a_loadbalancer(before: dict[str, Any]) -> None:
     assert found.wanted.spec.get("upstreamTLS") == before.get("upstreamTLS")
     assert found.wanted.spec["persistence"] == {"type": "SourceIP"}
     assert found.wanted.annotations["a"] == "b"
+
+
+@pytest.mark.parametrize(
+    ("put_down", "ours", "stays"),
+    [
+        ('{"policy":"Verify"}', True, {"policy": "Verify"}),
+        ("null", True, None),
+        # Somebody else's word, and none at all: what there is stays.
+        ('{"policy":"Verify"}', False, {"policy": "Insecure"}),
+        ("no JSON", True, {"policy": "Insecure"}),
+    ],
+)
+def test_what_was_put_down_stays(put_down: str, ours: bool, stays: object) -> None:
+    """An annotation of the program's own tells what TLS was when the policy became wrong, whatever stands there now."""
+    asked = wanted(service())
+    applied = (KEPT_TLS, *asked.annotations) if ours else tuple(asked.annotations)
+    copy = copy_of(
+        asked, annotations={KEPT_TLS: put_down}, applied=applied, upstreamTLS={"policy": "Insecure"}
+    )
+    found = wanted(service(annotations={POLICY: "yes"}), copy)
+    assert found.spec.get("upstreamTLS") == stays
+
+
+def test_what_was_put_down_comes_from_no_service() -> None:
+    """A tenant's annotation of that name is not copied, and it goes from the LoadBalancer when the policy is right."""
+    assert KEPT_TLS not in wanted(service(annotations={KEPT_TLS: "null"})).annotations
+    kept = wanted(service(annotations={POLICY: "yes"}), copy_of(wanted(service())))
+    assert kept.annotations[KEPT_TLS] == "null"
+    assert differences(wanted(service()), copy_of(kept)) == ("metadata.annotations",)
 
 
 def test_what_was_applied_does_not_differ() -> None:

@@ -16,7 +16,7 @@ from tests.support import command
 from tests.support.kube_api import ApiServer
 from tests.support.kube_client import ApiClient, Object, RefusedError
 from tests.support.kubectl import WITHIN, Kubectl, kustomized, only
-from xds.admin import PATHS
+from xds.admin.ops import PATHS
 from xds.app.address import HostPort
 from xds.app.bootstrap import Bootstrap, ClientTls
 from xds.app.certgen.cluster import TENANT_SECRET

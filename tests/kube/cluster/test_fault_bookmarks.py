@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from tests.kube.cluster.following import following, loadbalancer
+from tests.kube.cluster.following import following, loadbalancer, secret
 from tests.kube.cluster.through import made, watching
 from tests.support.fault_proxy import FaultProxy
 from tests.support.faults import all_watches, watches
@@ -27,6 +27,7 @@ async def test_the_next_watch_begins_at_the_bookmark(
         fault_proxy.hang(watches("loadbalancers"), times=1)
         await follower.synced()
         await admin.apply(loadbalancer(namespace, "later"))
+        await admin.apply(secret(namespace))  # a version beyond what the watch tells of
         version = await admin.resource_version("kubelb.k8c.io/v1alpha1", "LoadBalancer", namespace)
         fault_proxy.heal()
         first = await watching(fault_proxy, watches("loadbalancers"), count=1)
@@ -36,10 +37,11 @@ async def test_the_next_watch_begins_at_the_bookmark(
         fault_proxy.cut_all()
         await watching(fault_proxy, watches("loadbalancers"), count=3)
         _, second, third = made(fault_proxy, watches("loadbalancers"))
-        assert int(first.query["resourceVersion"]) < int(second.query["resourceVersion"])
+        assert int(first.query["resourceVersion"]) < int(second.query["resourceVersion"]) < int(version)
         assert third.query["resourceVersion"] == version
         assert {each.query["allowWatchBookmarks"] for each in made(fault_proxy, all_watches)} == {"true"}
         assert len(follower.changes) == 2
+        assert not follower.store.invalid
         assert follower.status("LoadBalancer").lists == 1
 
 

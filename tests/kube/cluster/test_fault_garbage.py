@@ -45,7 +45,8 @@ async def test_a_list_of_garbage(
 
 
 @pytest.mark.parametrize(
-    "data", [GARBAGE["bytes"], GARBAGE["other JSON"], b'{"type":"NEWS","object":{}}\n', b"\n"]
+    "data",
+    [GARBAGE["bytes"], GARBAGE["other JSON"], b'{"type":"NEWS","object":{"metadata":{"name":"a"}}}\n', b"\n"],
 )
 async def test_a_line_of_garbage(
     api_server: ApiServer,

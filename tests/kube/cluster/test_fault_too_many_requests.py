@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.kube.cluster.following import following, loadbalancer
+from tests.kube.cluster.through import checks, watching
 from tests.support.fault_proxy import FaultProxy
 from tests.support.faults import Request, When, lists, watches
 from tests.support.kube_api import ApiServer
@@ -38,6 +39,20 @@ async def test_seconds_are_kept(
         assert len(requests) <= 4  # the list, the watch, one of them again, and the check before it
         await follower.has(loadbalancer(namespace))
         assert follower.status("LoadBalancer").failures == {"http_429": 1}
+
+
+async def test_a_version_outlives_a_429(
+    api_server: ApiServer, admin: ApiClient, namespace: str, tmp_path: Path, fault_proxy: FaultProxy
+) -> None:
+    """429 says nothing of the server's past: what was seen counts on, and no list is asked of a server that has enough to do."""
+    await admin.apply(loadbalancer(namespace))
+    fault_proxy.answer(200, b"", when=watches("loadbalancers"), times=1)
+    refused = fault_proxy.answer(429, headers={"Retry-After": "0"}, when=checks("loadbalancers"), times=2)
+    async with following(api_server.kubeconfig(tmp_path, server=fault_proxy.url), namespace) as follower:
+        await watching(fault_proxy, watches("loadbalancers"), count=2)
+        assert refused.hits == 2
+        status = follower.status("LoadBalancer")
+        assert (status.lists, status.failures) == (1, {"http_429": 2})
 
 
 async def test_a_date_is_kept(

@@ -35,7 +35,14 @@ def no_utf8(data: bytes) -> bytes:
     return data.replace(b'"name":"broken"', b'"annotations":{"a":"\xff\xfe"},"name":"broken"')
 
 
-@pytest.mark.parametrize("change", [damaging("broken"), no_utf8], ids=["structure", "text"])
+DAMAGES = {
+    "structure": (damaging("broken"), "spec: "),
+    "text": (no_utf8, "must be JSON that can be read"),
+}
+"""What is done to an object, and what its fault says: what is wrong with it, and not that the program is at fault."""
+
+
+@pytest.mark.parametrize(("change", "why"), DAMAGES.values(), ids=DAMAGES)
 async def test_in_a_list_it_takes_nothing_else_with_it(
     api_server: ApiServer,
     admin: ApiClient,
@@ -43,6 +50,7 @@ async def test_in_a_list_it_takes_nothing_else_with_it(
     tmp_path: Path,
     fault_proxy: FaultProxy,
     change: Callable[[bytes], bytes],
+    why: str,
 ) -> None:
     """A LoadBalancer of the first list that cannot be decoded is quarantined by its name; the others are served; a good version heals it."""
     broken, sound = loadbalancer(namespace, "broken"), loadbalancer(namespace, "sound")
@@ -54,6 +62,7 @@ async def test_in_a_list_it_takes_nothing_else_with_it(
         assert follower.is_stored(sound)
         assert follower.store.get(ref_of(broken)) is None
         assert follower.store.invalid.keys() == {ref_of(broken)}
+        assert why in str(follower.store.invalid[ref_of(broken)])
         await admin.apply(loadbalancer(namespace, "broken", port=20002))
         await follower.has(loadbalancer(namespace, "broken", port=20002))
         assert not follower.store.invalid
@@ -61,7 +70,7 @@ async def test_in_a_list_it_takes_nothing_else_with_it(
         assert len(made(fault_proxy, lambda each: each.path.endswith("/loadbalancers"))) == 2
 
 
-@pytest.mark.parametrize("change", [damaging("broken"), no_utf8], ids=["structure", "text"])
+@pytest.mark.parametrize(("change", "why"), DAMAGES.values(), ids=DAMAGES)
 async def test_in_an_event_its_last_good_version_stays(
     api_server: ApiServer,
     admin: ApiClient,
@@ -69,6 +78,7 @@ async def test_in_an_event_its_last_good_version_stays(
     tmp_path: Path,
     fault_proxy: FaultProxy,
     change: Callable[[bytes], bytes],
+    why: str,
 ) -> None:
     """An event that cannot be decoded leaves the version before; the watch goes on, and the next good version heals it."""
     broken, sound = loadbalancer(namespace, "broken"), loadbalancer(namespace, "sound")
@@ -82,6 +92,7 @@ async def test_in_an_event_its_last_good_version_stays(
         await admin.apply(sound)
         await follower.has(sound, broken)
         assert follower.store.invalid.keys() == {ref_of(broken)}
+        assert why in str(follower.store.invalid[ref_of(broken)])
         damage.clear()
         await admin.apply(loadbalancer(namespace, "broken", port=20003))
         await follower.has(loadbalancer(namespace, "broken", port=20003))
@@ -102,6 +113,9 @@ async def test_a_secret_that_is_fetched(
         await admin.apply(user)
         await follower.has(user)
         assert follower.store.invalid.keys() == {ref_of(secret(namespace, "broken"))}
+        assert "must be JSON that can be read" in str(
+            follower.store.invalid[ref_of(secret(namespace, "broken"))]
+        )
         assert follower.store.get(ref_of(secret(namespace, "broken"))) is None
         broken.heal()
         await admin.apply(secret(namespace, "broken", "two"))

@@ -191,6 +191,25 @@ async def test_another_replica_has_written_it() -> None:
     assert server.methods == ["POST", "POST", "GET", "PATCH"]
 
 
+async def test_what_may_have_been_said_before_is_not_said_again() -> None:
+    """Unless it is there it is written; where it is there, and was not said anew meanwhile, there is a look and no write."""
+    server = Server()
+    async with server.running() as events:
+        events.warn(LB, "uid", "R", "m", unless_there=True)
+        await server.until_written(events, 1)
+    async with server.running() as events:
+        events.warn(LB, "uid", "R", "m", unless_there=True)
+        events.warn(LB, "uid", "R", "n")
+        await server.until_written(events, 1)
+        assert server.counts == [1, 1]
+        assert server.methods == ["GET", "POST", "GET", "POST"]
+        events.warn(LB, "uid", "R", "m", unless_there=True)
+        events.warn(LB, "uid", "R", "m")
+        await server.until_written(events, 2)
+    assert server.counts == [2, 1]
+    assert server.methods[4:] == ["PATCH"]
+
+
 async def test_an_event_that_is_gone_is_created_anew() -> None:
     """Where the API server has dropped an Event, by age or by hand, the next warning creates it; after an hour that is expected."""
     server = Server()

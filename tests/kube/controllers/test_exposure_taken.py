@@ -193,7 +193,8 @@ async def test_a_service_that_appears_at_the_same_moment(
     """Somebody's Service that appears between the look and the creation conflicts with that, and stays as it is."""
     await admin.create(loadbalancer(tenant))
     async with exposing(api_server, admin, tenant, tmp_path) as world:
-        look = world.exposure._get
+        services = world.exposure._services_api
+        look = services.get
         theirs: list[Object] = []
 
         async def slow(ref: object) -> object:
@@ -204,6 +205,6 @@ async def test_a_service_that_appears_at_the_same_moment(
                 theirs.append(await admin.create(thing))
             return found
 
-        world.exposure._get = slow  # type: ignore[method-assign,assignment]
+        services.get = slow  # type: ignore[method-assign,assignment]
         await world.reports.first(lambda it: it[1].refusal is not None, within=15)
         assert await admin.get(service(tenant)) == theirs[0]

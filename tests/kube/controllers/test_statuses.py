@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from kube.controllers.statuses import Desired, patch
+from kube.controllers.statuses import Desired, Statuses, patch
 from kube.objects import Condition, LoadBalancer, LoadBalancerStatus, ServiceStatus, StatusPort
 from tests.support import objects
 
@@ -106,3 +106,37 @@ def test_every_document_has_what_the_schema_requires() -> None:
     assert found is not None
     (document,) = found.status["conditions"]
     assert document.keys() >= {"type", "status", "reason", "message", "lastTransitionTime"}
+
+
+async def test_it_is_written_under_the_version_that_was_judged() -> None:
+    """A patch that was delayed meets the same version, or a conflict: never another LoadBalancer of the same name."""
+    bodies: list[Any] = []
+
+    class Api:
+        async def send(self, _: str, __: str, body: Any) -> bytes:
+            bodies.append(body)
+            return b'{"metadata":{"resourceVersion":"8"}}'
+
+    found = lb()
+    found = msgspec.structs.replace(
+        found, metadata=msgspec.structs.replace(found.metadata, resource_version="7")
+    )
+    writing: list[Any] = []
+
+    class Queue:
+        def put(self, _: object, write: Any) -> None:
+            writing.append(write)
+
+    statuses = Statuses(
+        Api(),  # type: ignore[arg-type]
+        Queue(),  # type: ignore[arg-type]
+        find=lambda _: found,
+        desired=lambda _: Desired(ports=(PORT,)),
+        changed=lambda *_: None,
+    )
+    statuses.look(found.ref)
+    await writing.pop()()
+    assert bodies.pop()["metadata"] == {"resourceVersion": "7"}
+    # What was written has not come back: there is nothing to write meanwhile.
+    statuses.look(found.ref)
+    assert not writing

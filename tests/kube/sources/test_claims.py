@@ -7,6 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from kube.objects import Addresses, Fault, InvalidObject, ObjectRef, decode
 from kube.sources.claims import Claims, Delta, Duplicate, FileKey
 from kube.sources.reading import Entry
+from tests.support.examples import examples
 
 FIRST, SECOND, THIRD = FileKey(0, "b.yaml"), FileKey(0, "b/c.yaml"), FileKey(1, "a.yaml")
 
@@ -133,4 +134,6 @@ class ClaimsMachine(RuleBasedStateMachine):
 
 
 TestClaimsAgainstAllFiles = ClaimsMachine.TestCase
-TestClaimsAgainstAllFiles.settings = settings(max_examples=50, stateful_step_count=20, deadline=None)
+TestClaimsAgainstAllFiles.settings = settings(
+    max_examples=examples(50), stateful_step_count=20, deadline=None
+)

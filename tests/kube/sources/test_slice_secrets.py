@@ -79,3 +79,19 @@ def test_a_fetch_that_a_list_overtakes(cluster: Cluster) -> None:
     cluster._answer("a")
     assert _stored(cluster, "LoadBalancer", "a")
     assert not _stored(cluster, "Secret", "a")
+
+
+def test_a_watch_that_is_behind_a_fetch_takes_nothing_back(cluster: Cluster) -> None:
+    """What the watch tells late of a fetched Secret, its older content and its deletion before that, is passed over."""
+    cluster.put_secret("c", "one")
+    cluster.delete("Secret", "c")
+    cluster.put_secret("c", "two")
+    cluster.put_loadbalancer("a", "c", 20_000)
+    cluster._hear("LoadBalancer", 1)
+    cluster._answer("c")
+    seen = cluster.store.get(ObjectRef("Secret", TENANT, "c"))
+    assert seen is not None
+    for _ in range(3):
+        cluster._hear("Secret", 1)
+        assert cluster.store.get(ObjectRef("Secret", TENANT, "c")) == seen
+        assert cluster.store.next_expiry is None

@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from tests.support.admin_client import Admin, admin_of
 from tests.support.recording import RecordingObserver
-from xds.admin import OpsServer
+from xds.admin.ops import OpsServer
 from xds.snapshot import SnapshotCache
 from xds.snapshot.types import CLUSTER, ENDPOINT, LISTENER
 

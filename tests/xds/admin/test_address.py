@@ -4,7 +4,7 @@ import aiohttp
 import pytest
 from prometheus_client import CollectorRegistry
 
-from xds.admin import OpsServer
+from xds.admin.ops import OpsServer
 from xds.server import AddressError
 
 

@@ -12,8 +12,8 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 
 from tests.support import pki
 from tests.support.mtls import Volume, credentials, server_of
-from xds.admin import AdminServer, grpc_admin
-from xds.admin.grpc_admin import ADS
+from xds.admin import grpc_admin
+from xds.admin.grpc_admin import ADS, AdminServer
 from xds.server import AddressError
 
 BOUND = 5.0

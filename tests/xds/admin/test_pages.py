@@ -6,7 +6,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from structlog.testing import capture_logs
 
-from xds.admin import PATHS
+from xds.admin.ops import PATHS
 
 PROMETHEUS = (
     "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
@@ -119,7 +119,7 @@ async def test_a_fault_of_the_program_is_a_500_and_a_log_line(
     with capture_logs() as logs:
         async with client.get("/readyz") as response:
             assert (response.status, "Traceback" in await response.text()) == (500, False)
-    assert [line["event"] for line in logs] == ["an ops page failed"]
+    assert [line["event"] for line in logs] == ["a page failed"]
 
 
 async def test_writing_many_metrics_holds_up_nothing(

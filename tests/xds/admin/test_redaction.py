@@ -107,6 +107,25 @@ def test_secrets_in_a_struct_are_hidden() -> None:
     assert "kept" in text
 
 
+@pytest.mark.parametrize("key", ["private_key", "privateKey", "Client-Secret", "token"])
+def test_a_struct_has_keys_of_any_style(key: str) -> None:
+    """However a key is written, and be its value a list: what is named like a secret is hidden."""
+    for value in (SECRET, [SECRET]):
+        metadata = {"filter_metadata": {"x": {key: value}}}
+        assert SECRET not in text_of(
+            Resource.of("c", from_dict(Cluster, {"name": "c", "metadata": metadata}))
+        )
+
+
+def test_secrets_in_a_map_of_text_are_hidden() -> None:
+    """By its key or by its content, in a message that has nothing but text for values."""
+    settings = message_class("envoy.extensions.filters.http.ext_authz.v3.CheckSettings")
+    texts = {"token": SECRET, "a": f"-----BEGIN PRIVATE KEY-----{SECRET}", "b": "kept"}
+    text = text_of(Resource.of("s", from_dict(settings, {"context_extensions": texts})))
+    assert SECRET not in text
+    assert "kept" in text
+
+
 def test_what_nobody_can_look_into_is_not_shown() -> None:
     """An extension of a type that is not known may hold anything: its bytes are left out."""
     any_ = Any_(type_url="type.googleapis.com/example.Unknown", value=SECRET.encode())

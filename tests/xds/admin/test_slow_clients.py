@@ -11,8 +11,8 @@ import aiohttp
 import pytest
 from prometheus_client import CollectorRegistry, Gauge
 
-from xds.admin import OpsServer
-from xds.admin import ops as module
+from xds.admin import http as module
+from xds.admin.ops import OpsServer
 
 BOUND = 5.0
 HALF_A_REQUEST = b"GET /metrics HTTP/1.1\r\nHost: x\r\nAccept: "
@@ -98,7 +98,7 @@ async def test_an_answer_that_is_not_read_is_cut_off(
     for number in range(80):  # twice what the kernel keeps for the server
         gauge.labels(f"{number}-{'x' * 100_000}").set(1)
     connection = await connect(limit=1)
-    http, lost = ops._http, asyncio.Event()
+    http, lost = ops._http._http, asyncio.Event()
     assert http is not None
     real = http.connection_lost
 

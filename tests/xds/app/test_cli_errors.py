@@ -77,6 +77,10 @@ MISTAKES = {
         ("serve", "--manifests", "d", "--admin-address", "[::]:18002"),
         "'--admin-address': [::]:18002 is not loopback, and whoever reaches it would be answered: give --admin-client-ca",
     ),
+    "a status page for everybody": (
+        ("serve", "--manifests", "d", "--status-page-address", "0.0.0.0:18003"),
+        "'--status-page-address': 0.0.0.0:18003 is not loopback, and whoever reaches it would see every tenant's LoadBalancers",
+    ),
     "admin for tenants": (
         ("serve", "--manifests", "d", *MUTUAL, "--admin-client-ca", "./a"),
         "'--admin-client-ca': a is the tenants' as well",
@@ -88,6 +92,10 @@ MISTAKES = {
     "one address for all": (
         ("serve", "--manifests", "d", "--admin-address", "[::1]:5", "--ops-address", "[::1]:5"),
         "'--ops-address' / '--admin-address': both are [::1]:5: give each its own port",
+    ),
+    "one address for admin and page": (
+        ("serve", "--manifests", "d", "--status-page-address", "[::1]:5", "--admin-address", "[::1]:5"),
+        "'--admin-address' / '--status-page-address': both are [::1]:5: give each its own port",
     ),
     "missing argument": (("validate",), "Missing argument 'DIR'"),
     "no address": (("serve", "--manifests", "d", "--xds-address", "foo"), "'foo' is not HOST:PORT"),

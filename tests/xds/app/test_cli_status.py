@@ -1,9 +1,13 @@
 """`kubelb-xds status`: what each Envoy has, for people and for scripts."""
 
 import asyncio
+import fcntl
 import json
+import os
+import pty
 import signal
 import sys
+import termios
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +21,9 @@ from tests.support.mtls import Volume, server_of
 from tests.support.pki import Identity
 from tests.support.xds_client import XdsClient
 from tests.xds.app.manifests import loadbalancer, write
-from xds.admin import AdminServer, Debug, Watching
+from xds.admin.debug import Debug
+from xds.admin.grpc_admin import AdminServer
+from xds.admin.watching import Watching
 from xds.app.cli import main
 from xds.app.demo.waiting import poll
 from xds.protocol import Delivery
@@ -207,3 +213,106 @@ async def test_watch_prints_again_what_changed(serving: Inspected) -> None:
         process.send_signal(signal.SIGINT)
         _, stderr = await process.communicate()
     assert (process.returncode, stderr) == (0, b"")
+
+
+class Terminal:
+    """A terminal of 160 columns, on which a command runs."""
+
+    def __init__(self, process: asyncio.subprocess.Process, end: int) -> None:
+        self.process = process
+        self.text = ""
+        self._end = end
+        self._changed = asyncio.Event()
+        asyncio.get_running_loop().add_reader(end, self._read)
+
+    def _read(self) -> None:
+        try:
+            self.text += os.read(self._end, 65536).decode(errors="replace")
+        except OSError:  # how a terminal ends
+            self.close()
+        self._changed.set()
+
+    def close(self) -> None:
+        """Read no more."""
+        asyncio.get_running_loop().remove_reader(self._end)
+
+    def type(self, keys: bytes) -> None:
+        """Press keys."""
+        os.write(self._end, keys)
+
+    async def shows(self, *words: str) -> None:
+        """Wait until all of these words came, in this order, and forget them."""
+        async with asyncio.timeout(WITHIN):
+            for word in words:
+                while word not in self.text:
+                    self._changed.clear()
+                    await self._changed.wait()
+                self.text = self.text.partition(word)[2]
+
+
+@pytest.fixture
+async def terminal(serving: Inspected) -> AsyncIterator[Terminal]:
+    """Run `status --watch` on a terminal."""
+    ours, theirs = pty.openpty()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", MAIN, "status", "--watch", "--admin-address", serving.address),
+        env=environment(TERM="xterm", COLUMNS="160"),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        # Ctrl-C is for whoever the terminal belongs to.
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(theirs, termios.TIOCSCTTY, 0),
+    )
+    os.close(theirs)
+    screen = Terminal(process, ours)
+    yield screen
+    screen.close()
+    if process.returncode is None:
+        process.kill()
+        await process.wait()
+    os.close(ours)
+
+
+@pytest.mark.process
+async def test_watch_keeps_a_terminal_true(serving: Inspected, terminal: Terminal) -> None:
+    """On a terminal an Envoy is seen to come, to be STALE, to refuse, to heal and to go, as it happens; Ctrl-C is 0."""
+    await terminal.shows("No Envoy is connected")
+    async with XdsClient(serving.xds, delta=True) as client:
+        await client.subscribe(CLUSTER)
+        response = await client.receive()
+        await terminal.shows("test-envoy", "STALE 0/1")
+        await client.nack(response, REFUSAL)
+        await terminal.shows("NACK 0/1", "no such thing")
+        folder = serving.control_plane.source.described["manifests"]
+        assert isinstance(folder, list)
+        write(Path(folder[0]), "web.yaml", loadbalancer("web", tls={"policy": "Insecure"}))
+        await client.ack(await client.receive())
+        await terminal.shows("SYNCED 1/1")
+    await terminal.shows("No Envoy is connected")
+    terminal.type(b"\x03")
+    async with asyncio.timeout(WITHIN):
+        assert await terminal.process.wait() == 0
+    assert "Traceback" not in terminal.text
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("output", ["json", "table"])
+async def test_watch_ends_when_nobody_reads(serving: Inspected, output: str) -> None:
+    """A pipe that is closed, as by `head`, ends it with 1 and without a word, as soon as there is something to write."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", MAIN, "status", "--watch", "-o", output, "--admin-address", serving.address),
+        env=environment(),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    async with asyncio.timeout(WITHIN):
+        assert await process.stdout.readline()
+        process._transport.get_pipe_transport(1).close()  # type: ignore[attr-defined]
+        async with XdsClient(serving.xds, delta=True) as client:
+            await client.subscribe(CLUSTER)
+            await client.receive()
+            assert await process.stderr.read() == b""
+            assert await process.wait() == 1

@@ -12,7 +12,7 @@ import yaml
 from kube.objects.reasons import REASONS
 
 ROOT = Path(__file__).parents[3]
-CODE = (ROOT / "xds/translate", ROOT / "kube/controllers")
+CODE = (ROOT / "xds/translate", ROOT / "xds/app", ROOT / "kube/controllers")
 GOLDEN = ROOT / "tests/golden"
 
 

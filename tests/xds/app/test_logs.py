@@ -104,6 +104,16 @@ def test_human_lines_have_no_colours_elsewhere() -> None:
     assert "\x1b[" not in line
 
 
+def test_human_lines_steer_no_terminal() -> None:
+    """What a stranger wrote is shown without the characters that a terminal takes for commands."""
+    out = Terminal()
+    logs.configure(log_format="human", stream=out)
+    structlog.get_logger("xds.server").warning("NACK", error="\x1b]0;owned\x07\x9b2J")
+    shown = out.getvalue()
+    assert "owned" in shown
+    assert not [each for each in ("\x1b]", "\x07", "\x9b") if each in shown]
+
+
 def test_no_color_is_heeded(monkeypatch: pytest.MonkeyPatch) -> None:
     """NO_COLOR leaves a terminal's lines without colours."""
     monkeypatch.setenv("NO_COLOR", "1")

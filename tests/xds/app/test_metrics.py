@@ -1,9 +1,11 @@
 """What the metrics say, by their names, which dashboards and alerts rely on."""
 
-import re
-from collections import Counter
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
 from importlib import metadata
-from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -13,13 +15,19 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from kube.informer.status import InformerStatus
-from tests.support import pki
-from tests.support.mtls import Volume, server_of
+from kube.informer.store import Store
+from kube.objects import InvalidObject, ObjectRef
+from tests.support.objects import loadbalancer, secret
+from tests.support.pki import START, ca
 from tests.xds.app.fake_source import informer
-from xds.app.metrics import WritingStatus, registry_of
+from xds.admin.tally import Histogram
+from xds.app.control_plane import references
+from xds.app.metrics import Writing, WritingStatus, registry_of
+from xds.app.pipeline import TYPES, Pipeline
+from xds.app.served_metrics import BUILD_BOUNDS, Served
+from xds.snapshot import SnapshotCache
 
 PREFIX = "kubelb_xds_informer"
-ABBREVIATED_UNITS = re.compile(r"_(s|ms|us|ns|sec|kb|mb|gb|mib|b|pct)(_|$)")
 
 
 @pytest.fixture
@@ -44,7 +52,7 @@ def informers() -> list[InformerStatus]:
 def registry(informers: list[InformerStatus]) -> CollectorRegistry:
     """Return the metrics of a control plane that writes."""
     outcomes = {("LoadBalancer", "written"): 7, ("LoadBalancer", "http_409"): 2, ("Service", "http_403"): 1}
-    return registry_of(lambda: informers, lambda: WritingStatus(True, outcomes, 5, 3))
+    return registry_of(lambda: informers, Writing(lambda: WritingStatus(True, outcomes, 5, 3)))
 
 
 def families(registry: CollectorRegistry) -> list[Metric]:
@@ -79,6 +87,14 @@ def test_failures_have_their_reason(registry: CollectorRegistry) -> None:
     assert registry.get_sample_value(name, labels | {"reason": "unreachable"}) == 5
 
 
+def test_an_informer_that_fails_says_so(registry: CollectorRegistry, informers: list[InformerStatus]) -> None:
+    """As long as something is wrong with it, and no longer."""
+    labels = {"kind": "LoadBalancer", "namespace": ""}
+    assert registry.get_sample_value(f"{PREFIX}_failing", labels) == 0
+    informers[:] = [informer("LoadBalancer", synced=True, error="403 Forbidden")]
+    assert registry.get_sample_value(f"{PREFIX}_failing", labels) == 1
+
+
 def test_writes_have_kind_and_outcome(registry: CollectorRegistry) -> None:
     """Writes are counted by what is written and what became of it, conflicts among them."""
     for kind, outcome, count in (
@@ -98,7 +114,7 @@ def test_who_leads_and_what_waits(registry: CollectorRegistry, name: str, value:
 
 def test_who_does_not_write_says_nothing_of_it() -> None:
     """Where nothing is written back there is nothing about writes, and nobody leads."""
-    names = {family.name for family in families(registry_of(lambda: ()))}
+    names = {family.name for family in families(registry_of(lambda: (), Writing(lambda: None)))}
     assert not [name for name in names if "writes" in name or "leading" in name]
 
 
@@ -149,16 +165,6 @@ def test_folders_have_no_informers() -> None:
     assert not [name for name in names if name.startswith(PREFIX)]
 
 
-def test_names_keep_the_conventions(registry: CollectorRegistry) -> None:
-    """As promtool's `check metrics` asks: each has a help text and a type, counters end in _total, others do not, no unit is cut."""
-    for family in families(registry):
-        names = {sample.name for sample in family.samples}
-        assert family.documentation
-        assert family.type in {"gauge", "counter"}
-        assert {name.endswith("_total") for name in names} <= {family.type == "counter"}
-        assert not ABBREVIATED_UNITS.search(family.name)
-
-
 def test_openmetrics_takes_them(registry: CollectorRegistry) -> None:
     """The stricter format's own parser reads all of them."""
     encode, _ = choose_encoder("application/openmetrics-text")
@@ -166,29 +172,76 @@ def test_openmetrics_takes_them(registry: CollectorRegistry) -> None:
     assert f"{PREFIX}_failures" in {family.name for family in read}
 
 
-def test_ends_of_streams_are_counted() -> None:
-    """Each status that streams ended with has a count; those of refused clients are there before the first."""
-    ended: Counter[str] = Counter(OK=3, PERMISSION_DENIED=2)
-    registry = registry_of(list, ended=ended)
-    counts = [
-        registry.get_sample_value("kubelb_xds_streams_ended_total", {"status": status})
-        for status in ("OK", "PERMISSION_DENIED", "UNAUTHENTICATED", "INTERNAL")
-    ]
-    assert counts == [3, 2, 0, None]
+async def test_what_became_of_loadbalancers() -> None:
+    """Ports count by tenant and protection; each LoadBalancer that verifies has the ends of its CA and its CRL, and no other."""
+    root = ca("root")
+    end, crl_end = root.certificate.not_valid_after_utc, START + timedelta(days=700)
+    bundle = root.pem + root.crl(end=crl_end)
+    async with served(
+        loadbalancer("plain"),
+        loadbalancer("verified", port=20002, policy="Verify", ca="ca"),
+        loadbalancer("closed", port=20003, policy="Verify", ca="missing"),
+        loadbalancer("verified", namespace="tenant-b", policy="Verify", ca="no-crl"),
+        secret("ca", bundle.decode()),
+        secret("no-crl", root.pem.decode(), namespace="tenant-b"),
+    ) as (store, registry):
+        assert samples(registry, "kubelb_xds_loadbalancer_ports") == {
+            ("tenant-a", "plain"): 1,
+            ("tenant-a", "verify"): 1,
+            ("tenant-a", "fail-closed"): 1,
+            ("tenant-b", "verify"): 1,
+        }
+        assert samples(registry, "kubelb_xds_ca_expiry_timestamp_seconds") == {
+            ("tenant-a", "verified"): end.timestamp(),
+            ("tenant-b", "verified"): end.timestamp(),
+        }
+        assert samples(registry, "kubelb_xds_crl_expiry_timestamp_seconds") == {
+            ("tenant-a", "verified"): crl_end.timestamp()
+        }
+        assert registry.get_sample_value("kubelb_xds_snapshot_build_seconds_count") == 1
+        gone = [ObjectRef("LoadBalancer", tenant, "verified") for tenant in ("tenant-a", "tenant-b")]
+        store.apply(now=0, removals=gone)
+        while registry.get_sample_value("kubelb_xds_snapshot_build_seconds_count") != 2:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        assert samples(registry, "kubelb_xds_ca_expiry_timestamp_seconds") == {}
 
 
-def test_the_servers_certificate(tmp_path: Path) -> None:
-    """With TLS there is the moment when the certificate expires, and how often the files changed; without it nothing."""
-    ca = pki.ca("root")
-    volume = Volume(tmp_path / "tls", server_of(ca), ca)
-    tls = volume.files()
-    registry = registry_of(list, tls=tls)
-    expires = registry.get_sample_value("kubelb_xds_tls_certificate_expiry_timestamp_seconds")
-    assert expires == server_of(ca).certificate.not_valid_after_utc.timestamp()
-    volume.key.resolve().write_bytes(b"")
-    tls._refresh()
-    volume.write(server_of(ca, seed="renewed"), ca)
-    tls._refresh()
-    assert registry.get_sample_value("kubelb_xds_tls_reloads_total") == 1
-    assert registry.get_sample_value("kubelb_xds_tls_reload_failures_total") == 1
-    assert registry_of(list).get_sample_value("kubelb_xds_tls_reloads_total") is None
+async def test_what_there_is_to_serve() -> None:
+    """Objects count by kind, those that cannot be used as well; everything is synced, or not."""
+    with pytest.raises(InvalidObject) as wrong:
+        loadbalancer("broken", ports="none")
+    async with served(loadbalancer(), secret("ca", None)) as (store, registry):
+        store.apply(now=0, invalid=[wrong.value])
+        assert samples(registry, "kubelb_xds_source_objects") == {
+            ("LoadBalancer",): 1,
+            ("Addresses",): 0,
+            ("Secret",): 1,
+        }
+        assert samples(registry, "kubelb_xds_source_invalid_objects") == {
+            ("LoadBalancer",): 1,
+            ("Addresses",): 0,
+            ("Secret",): 0,
+        }
+        assert registry.get_sample_value("kubelb_xds_source_synced") == 1
+        store.expect("another source")
+        assert registry.get_sample_value("kubelb_xds_source_synced") == 0
+
+
+def samples(registry: CollectorRegistry, name: str) -> dict[tuple[str, ...], float]:
+    """Return the samples of a family by their labels' values, in the order in which the collector names them."""
+    (family,) = (each for each in registry.collect() if each.name == name)
+    return {tuple(sample.labels.values()): sample.value for sample in family.samples}
+
+
+@asynccontextmanager
+async def served(*objects: Any) -> AsyncIterator[tuple[Store, CollectorRegistry]]:
+    """Yield a store of these objects, which are served, and the metrics of that."""
+    store = Store(references=references, linger=0)
+    builds = Histogram(BUILD_BOUNDS)
+    pipeline = Pipeline(store, SnapshotCache(TYPES), took=builds.observe)
+    store.apply(now=0, upserts=objects)
+    registry = registry_of(lambda: (), Served(store, pipeline, builds))
+    while registry.get_sample_value("kubelb_xds_snapshot_build_seconds_count") == 0:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    yield store, registry
+    pipeline.close()

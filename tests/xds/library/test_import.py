@@ -22,9 +22,9 @@ def loaded_by(statement: str) -> set[str]:
 
 
 def test_import_xds_loads_nothing() -> None:
-    """Importing the package itself loads no other module than Python had anyway."""
+    """Importing the package itself loads what finds its names later, and no other module than Python had anyway."""
     new = loaded_by("import xds") - loaded_by("import importlib, typing")
-    assert new == {"xds"}
+    assert new == {"xds", "xds.lazy"}
 
 
 def test_all_names_load_neither_kubernetes_nor_the_command_line() -> None:
@@ -33,6 +33,12 @@ def test_all_names_load_neither_kubernetes_nor_the_command_line() -> None:
     assert "grpc" in loaded
     foreign = ("kubernetes", "kube", "typer", "watchfiles", "yaml", "xds.app", "xds.translate")
     assert [name for name in foreign if name in loaded] == []
+
+
+def test_a_types_url_loads_no_messages() -> None:
+    """Whoever names a type, or the package of Envoy's messages, has none of the messages in the process."""
+    loaded = loaded_by("import xds.messages; from xds import CLUSTER")
+    assert [name for name in loaded if name.startswith(("google", "envoy_data_plane"))] == []
 
 
 def test_resources_load_no_server() -> None:

@@ -55,6 +55,23 @@ def test_what_is_unanswered_waits_since_it_was_sent(delta: bool) -> None:
     assert envoy.waits_since(CLUSTER) is None
 
 
+def test_who_never_answers_waits_since_the_first_push(delta: bool) -> None:
+    """However many follow that nobody can remember all of: the moment is that of the first one, until there is any answer."""
+    fleet = Fleet(plain("a"))
+    client = fleet.connect(delta=delta)
+    client.now = 7
+    client.request(CLUSTER)
+    responses = []
+    for content in range(2, 300):
+        client.now += 1
+        ((response,),) = fleet.change(plain("a", content))
+        responses.append(response)
+    (envoy,) = fleet.delivery.envoys(TENANT)
+    assert envoy.waits_since(CLUSTER) == 7
+    client.ack(responses[-2])
+    assert envoy.waits_since(CLUSTER) == (client.now if not delta else client.now - 99)
+
+
 def test_only_what_is_not_acked_is_open(delta: bool) -> None:
     """Of a hundred resources the one that is on its way is open, and all count."""
     fleet = Fleet(*(plain(f"c-{number}") for number in range(100)))

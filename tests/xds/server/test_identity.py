@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tests.support import pki
 from tests.support.mtls import envoy_of, names
+from tests.xds.translate import ca_der
 from xds.app.settings import DEFAULT_TENANTS_DOMAIN
 from xds.server import TENANTS_DOMAIN, CertificateTenants, RefusedError
 
@@ -169,6 +170,9 @@ def test_names_that_cannot_be_read_are_none() -> None:
     """A certificate whose names are broken names nobody."""
     broken = x509.UnrecognizedExtension(x509.SubjectAlternativeName.oid, b"\x30\x03\x86\x05a")
     assert TENANTS.tenants(CA.issue("x", extensions=[(broken, False)]).certificate) == frozenset()
+    constraints = ca_der.extension(ca_der.BASIC_CONSTRAINTS, b"0\0")
+    twice = ca_der.certificate(extensions=[constraints, constraints])
+    assert TENANTS.tenants(x509.load_der_x509_certificate(twice)) == frozenset()
 
 
 def test_the_program_has_the_librarys_domain() -> None:

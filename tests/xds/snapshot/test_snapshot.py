@@ -3,7 +3,7 @@ from hypothesis import strategies as st
 
 from tests.support.resources import cluster, endpoints, listener
 from xds.messages import DiscoveryResponse
-from xds.snapshot import Resource, ResourceSet, Snapshot, sotw_bytes, version_of
+from xds.snapshot import Resource, ResourceSet, Snapshot, delta_bytes, sotw_bytes, version_of
 from xds.snapshot.types import CLUSTER, ENDPOINT, LISTENER
 
 RESOURCES = st.builds(cluster, st.sampled_from("abcdef"), st.integers(0, 3))
@@ -102,13 +102,15 @@ def test_rule_34_versions_are_the_same_after_a_restart() -> None:
 def test_the_joined_bytes_are_those_of_what_there_is() -> None:
     """All resources as one response carries them are joined once, and anew after each change."""
     snapshot = Snapshot((), [cluster("a"), cluster("b")])
-    first = clusters(snapshot).whole
-    assert clusters(snapshot).whole is first
+    first = clusters(snapshot).whole(delta=False)
+    assert clusters(snapshot).whole(delta=False) is first
     for upserts, removals in (([cluster("a", 2)], []), ([cluster("c")], []), ([], [(CLUSTER, "b")])):
         snapshot.update(upserts, removals)
         now = tuple(clusters(snapshot))
-        assert clusters(snapshot).whole == (now, sotw_bytes(now))
-    resources, encoded = clusters(snapshot).whole
+        names = tuple(resource.name for resource in now)
+        assert clusters(snapshot).whole(delta=False) == (now, names, sotw_bytes(now))
+        assert clusters(snapshot).whole(delta=True) == (now, names, delta_bytes(now))
+    resources, _, encoded = clusters(snapshot).whole(delta=False)
     parsed = DiscoveryResponse.FromString(encoded).resources
     assert [packed.SerializeToString() for packed in parsed] == [resource.body for resource in resources]
 

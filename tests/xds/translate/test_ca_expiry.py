@@ -5,6 +5,7 @@ import pytest
 
 from tests.support.pki import ca
 from xds.translate.ca import bundle_findings, parse_bundle
+from xds.translate.expiry import first_ends
 from xds.translate.findings import Finding
 
 DAY = timedelta(days=1)
@@ -180,6 +181,32 @@ def test_the_crls_of_two_cas_are_two_matters() -> None:
     ((finding,), _) = said(text, START + 2 * DAY)
     assert finding.reason == "CRLExpired"
     assert "the CRL of CN=root" in finding.message
+
+
+def ends(text: bytes, now: datetime) -> tuple[datetime | None, datetime | None]:
+    """Return when the first certificate and the first CRL of a bundle end."""
+    bundle = parse_bundle(text)
+    return first_ends(bundle.certificates, bundle.crls, now)
+
+
+def test_the_first_certificate_to_end_counts() -> None:
+    """A successor that stands beside it does not, as no finding ends with it either."""
+    successor = ca("root", start=START, end=END + 1000 * DAY)
+    assert ends(successor.pem + ROOT.pem + NEVER_MIND.pem, START + DAY) == (END, None)
+
+
+def test_the_last_crl_of_a_ca_counts_and_of_cas_the_first() -> None:
+    """A CA has one in force until the last of its CRLs ends; one that does not reach yet is none. The first CA without is the end."""
+    own = NEVER_MIND.pem + crl(START - 30 * DAY, START) + crl(START, END) + crl(END - MONTH, END + 100 * DAY)
+    assert ends(own, START + DAY)[1] == END
+    assert ends(own, END - DAY)[1] == END + 100 * DAY
+    both = ROOT.pem + own + ROOT.crl(start=START, end=START + DAY)
+    assert ends(both, START)[1] == START + DAY
+
+
+def test_what_has_ended_says_when() -> None:
+    """What is over stays told, as it goes on to refuse."""
+    assert ends(ROOT.pem + ROOT.crl(start=START, end=START + DAY), END + DAY) == (END, START + DAY)
 
 
 def test_notes_come_before_what_depends_on_the_time() -> None:

@@ -84,7 +84,9 @@ class Certificates:
     ) -> None:
         self._wanted, self._now, self._force = wanted, now, force
         # The newest first; those that have ended are of no use to anybody.
-        valid = [] if force or contents is None else [each for each in _loaded(contents) if _end(each) > now]
+        valid = (
+            [] if force or contents is None else [each for each in _loaded(contents, now) if _end(each) > now]
+        )
         self._why = ""
         if not valid:
             self._why = "forced" if force else "missing" if contents is None else "expired"
@@ -96,7 +98,7 @@ class Certificates:
             name = f"kubelb-xds {now:%Y-%m-%dT%H:%M:%SZ}"
             valid.insert(0, Authority(name, lifetime=wanted.ca_lifetime, now=now))
         self._authorities = valid
-        settled = (each for each in valid if each.certificate.not_valid_before_utc + _SETTLED <= now)
+        settled = (each for each in valid if _signs_from(each.certificate) <= now)
         self._signer = next(settled, valid[-1])
         self._trusted = b"".join(each.pem for each in valid)
 
@@ -148,10 +150,13 @@ class Certificates:
         return end - self._now <= (end - begin) * _DUE
 
 
-def _loaded(contents: Contents) -> list[Authority]:
+def _loaded(contents: Contents, now: dt.datetime) -> list[Authority]:
     try:
         certificates = x509.load_pem_x509_certificates(contents["ca.crt"])
         keys = _PRIVATE_KEY.findall(contents["ca.key"])
+        if keys and len(certificates) == len(keys) + 1 and _signs_from(certificates[0]) > now:
+            # A run was killed between the two files. It had signed nothing yet: another one takes its place.
+            del certificates[0]
         return [_authority(*pair) for pair in zip(certificates, keys, strict=True)]
     except (ValueError, TypeError, LookupError):
         raise UserError(
@@ -188,6 +193,10 @@ def _issued(leaf: x509.Certificate, authority: Authority) -> bool:
     except (ValueError, TypeError, InvalidSignature):
         return False
     return True
+
+
+def _signs_from(authority: x509.Certificate) -> dt.datetime:
+    return authority.not_valid_before_utc + _SETTLED
 
 
 def _end(authority: Authority) -> dt.datetime:

@@ -8,9 +8,16 @@ from typing import Annotated, Final
 import typer
 
 from xds.app import settings
-from xds.app.address import listen_address
 from xds.app.bootstrap import tenant_name
-from xds.app.commands.options import LogFormat, LogLevel, parser
+from xds.app.commands.options import (
+    LogFormat,
+    LogLevel,
+    OpsAddress,
+    Replica,
+    context_option,
+    kubeconfig_option,
+    parser,
+)
 from xds.app.settings import CcmSettings
 
 DEFAULTS: Final = CcmSettings(cluster_name="", management_kubeconfig=Path())
@@ -35,39 +42,15 @@ def ccm(
     ],
     management_kubeconfig: Annotated[
         Path,
-        typer.Option(
-            metavar="PATH",
-            envvar="KUBELB_XDS_MANAGEMENT_KUBECONFIG",
-            help="The kubeconfig of the management cluster.",
-        ),
+        kubeconfig_option("the management cluster", envvar="KUBELB_XDS_MANAGEMENT_KUBECONFIG", required=True),
     ],
     management_context: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            envvar="KUBELB_XDS_MANAGEMENT_CONTEXT",
-            help="Which context of that kubeconfig.",
-            show_default="its current-context",
-        ),
+        str | None, context_option(envvar="KUBELB_XDS_MANAGEMENT_CONTEXT")
     ] = DEFAULTS.management_context,
     kubeconfig: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="PATH",
-            envvar="KUBELB_XDS_TENANT_KUBECONFIG",
-            help="The kubeconfig of the tenant's own cluster.",
-            show_default="in a pod its service account, else $KUBECONFIG or ~/.kube/config",
-        ),
+        Path | None, kubeconfig_option("the tenant's own cluster", envvar="KUBELB_XDS_TENANT_KUBECONFIG")
     ] = DEFAULTS.kubeconfig,
-    context: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            envvar="KUBELB_XDS_TENANT_CONTEXT",
-            help="Which context of that kubeconfig.",
-            show_default="its current-context",
-        ),
-    ] = DEFAULTS.context,
+    context: Annotated[str | None, context_option(envvar="KUBELB_XDS_TENANT_CONTEXT")] = DEFAULTS.context,
     node_address_type: Annotated[
         settings.NodeAddressType,
         typer.Option(
@@ -92,25 +75,8 @@ def ccm(
             show_default="the pod's own, else default",
         ),
     ] = DEFAULTS.own_namespace,
-    replica: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            envvar=["KUBELB_XDS_REPLICA", "POD_NAME"],
-            help="What this replica is called in the lease.",
-            show_default="the host's name",
-        ),
-    ] = DEFAULTS.replica,
-    ops_address: Annotated[
-        str,
-        typer.Option(
-            parser=parser(lambda text: text if text == settings.OFF else str(listen_address(text))),
-            metavar="HOST:PORT",
-            envvar="KUBELB_XDS_OPS_ADDRESS",
-            help="Where /healthz, /readyz and /metrics are, for kubelet and Prometheus; port 0 takes any free one, off"
-            " is nowhere.",
-        ),
-    ] = DEFAULTS.ops_address,
+    replica: Replica = DEFAULTS.replica,
+    ops_address: OpsAddress = DEFAULTS.ops_address,
     log_format: LogFormat = "auto",
     log_level: LogLevel = "info",
 ) -> int:
@@ -130,8 +96,6 @@ def ccm(
     # As for serve: process 1 of a container never sees a signal that it does not handle.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: os._exit(0))
-    # gRPC comes along, unused.
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
     from xds.app import logs  # noqa: PLC0415 — --help is to stay light
     from xds.app.ccm import ccm as run  # noqa: PLC0415

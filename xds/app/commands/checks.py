@@ -80,6 +80,16 @@ def check_admin(
         )
 
 
+def check_status_page(address: str, *, insecure_plaintext: bool) -> None:
+    """Raise BadParameter where others than those who run this would reach the status page."""
+    if address != OFF and not insecure_plaintext and not listen_address(address).is_loopback:
+        raise typer.BadParameter(
+            f"{address} is not loopback, and whoever reaches it would see every tenant's LoadBalancers: listen on 127.0.0.1"
+            " (kubectl port-forward and ssh -L reach it), or allow it with --insecure-plaintext",
+            param_hint=["--status-page-address"],
+        )
+
+
 def check_addresses(addresses: Mapping[str, str]) -> None:
     """Raise BadParameter where two listeners, by their options, have one address."""
     taken: dict[str, str] = {}

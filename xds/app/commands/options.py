@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Final, Literal, NamedTuple, TypeAlias, TypeVar
+from typing import Annotated, Any, Final, Literal, NamedTuple, TypeAlias, TypeVar
 
 import typer
 
 from xds.app import settings
-from xds.app.address import target_address
+from xds.app.address import listen_address, target_address
 from xds.app.bootstrap import tenant_name
 
 _T = TypeVar("_T")
@@ -25,6 +25,31 @@ def parser(parse: Callable[[str], _T]) -> Callable[[str | _T], _T]:
             raise typer.BadParameter(str(error)) from None
 
     return parsed
+
+
+def listener(text: str) -> str:
+    """Return where a listener that may be off is to be, as ``host:port``. Raises ValueError with the remedy."""
+    return text if text == settings.OFF else str(listen_address(text))
+
+
+def kubeconfig_option(cluster: str, *, envvar: str, required: bool = False) -> Any:
+    """Return the option for the kubeconfig of a cluster."""
+    return typer.Option(
+        metavar="PATH",
+        envvar=envvar,
+        help=f"The kubeconfig of {cluster}.",
+        show_default=not required and "in a pod its service account, else $KUBECONFIG or ~/.kube/config",
+    )
+
+
+def context_option(*, envvar: str) -> Any:
+    """Return the option for the context of the kubeconfig that the option before it names."""
+    return typer.Option(
+        metavar="NAME",
+        envvar=envvar,
+        help="Which context of that kubeconfig.",
+        show_default="its current-context",
+    )
 
 
 class NamespacedName(NamedTuple):
@@ -115,6 +140,25 @@ CaExpiryWarningDays: TypeAlias = Annotated[
         envvar="KUBELB_XDS_CA_EXPIRY_WARNING_DAYS",
         min=0,
         help="How long before its end a CA certificate is warned about.",
+    ),
+]
+OpsAddress: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        parser=parser(listener),
+        metavar="HOST:PORT",
+        envvar="KUBELB_XDS_OPS_ADDRESS",
+        help="Where /healthz, /readyz and /metrics are, for kubelet and Prometheus; port 0 takes any free one, off"
+        " is nowhere.",
+    ),
+]
+Replica: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        envvar=["KUBELB_XDS_REPLICA", "POD_NAME"],
+        help="What this replica is called in the lease.",
+        show_default="the host's name",
     ),
 ]
 LogFormat: TypeAlias = Annotated[

@@ -10,19 +10,24 @@ import typer
 from xds.app import settings
 from xds.app.address import ip_literal, listen_address
 from xds.app.bootstrap import tenant_name
-from xds.app.commands.checks import check_addresses, check_admin, check_source, check_tls
+from xds.app.commands.checks import check_addresses, check_admin, check_source, check_status_page, check_tls
 from xds.app.commands.options import (
     DEFAULTS,
     CaExpiryWarningDays,
     LogFormat,
     LogLevel,
+    OpsAddress,
+    Replica,
     VerifyWithoutCa,
+    context_option,
+    kubeconfig_option,
     parser,
 )
 from xds.app.commands.tls_options import (
     AdminAddress,
     AdminClientCa,
     InsecurePlaintext,
+    StatusPageAddress,
     TenantsDomain,
     TlsCert,
     TlsClientCa,
@@ -52,23 +57,9 @@ def serve(
         ),
     ] = DEFAULTS.kubernetes,
     kubeconfig: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="PATH",
-            envvar="KUBELB_XDS_KUBECONFIG",
-            help="The kubeconfig of the management cluster.",
-            show_default="in a pod its service account, else $KUBECONFIG or ~/.kube/config",
-        ),
+        Path | None, kubeconfig_option("the management cluster", envvar="KUBELB_XDS_KUBECONFIG")
     ] = DEFAULTS.kubeconfig,
-    context: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            envvar="KUBELB_XDS_CONTEXT",
-            help="Which context of the kubeconfig.",
-            show_default="its current-context",
-        ),
-    ] = DEFAULTS.context,
+    context: Annotated[str | None, context_option(envvar="KUBELB_XDS_CONTEXT")] = DEFAULTS.context,
     namespaces: Annotated[
         list[str] | None,
         typer.Option(
@@ -132,15 +123,7 @@ def serve(
             show_default="the pod's own, else default",
         ),
     ] = DEFAULTS.own_namespace,
-    replica: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            envvar=["KUBELB_XDS_REPLICA", "POD_NAME"],
-            help="What this replica is called in the lease.",
-            show_default="the host's name",
-        ),
-    ] = DEFAULTS.replica,
+    replica: Replica = DEFAULTS.replica,
     xds_address: Annotated[
         str,
         typer.Option(
@@ -157,18 +140,10 @@ def serve(
     trust_domain: TrustDomain = DEFAULTS.trust_domain,
     tenants_domain: TenantsDomain = DEFAULTS.tenants_domain,
     insecure_plaintext: InsecurePlaintext = False,
-    ops_address: Annotated[
-        str,
-        typer.Option(
-            parser=parser(lambda text: text if text == settings.OFF else str(listen_address(text))),
-            metavar="HOST:PORT",
-            envvar="KUBELB_XDS_OPS_ADDRESS",
-            help="Where /healthz, /readyz and /metrics are, for kubelet and Prometheus; port 0 takes any free one, off"
-            " is nowhere.",
-        ),
-    ] = DEFAULTS.ops_address,
+    ops_address: OpsAddress = DEFAULTS.ops_address,
     admin_address: AdminAddress = DEFAULTS.admin_address,
     admin_client_ca: AdminClientCa = DEFAULTS.admin_client_ca,
+    status_page_address: StatusPageAddress = DEFAULTS.status_page_address,
     verify_without_ca: VerifyWithoutCa = DEFAULTS.verify_without_ca,
     eds: Annotated[
         settings.Eds,
@@ -287,6 +262,7 @@ def serve(
       kubelb-xds serve --kubernetes --context management --read-only
       kubelb-xds serve --kubernetes --xds-address 0.0.0.0:18000 --tls-cert tls.crt --tls-key tls.key --tls-client-ca ca.crt
       curl 127.0.0.1:18001/readyz
+      xdg-open http://127.0.0.1:18003
       kubelb-xds bootstrap --tenant tenant-primary --xds-address 127.0.0.1:18000 > envoy.yaml
       envoy --config-path envoy.yaml
     """  # noqa: D301 — typer does not rewrap what follows \b
@@ -318,8 +294,14 @@ def serve(
         tls_client_ca=tls_client_ca,
         insecure_plaintext=insecure_plaintext,
     )
+    check_status_page(status_page_address, insecure_plaintext=insecure_plaintext)
     check_addresses(
-        {"--xds-address": xds_address, "--ops-address": ops_address, "--admin-address": admin_address}
+        {
+            "--xds-address": xds_address,
+            "--ops-address": ops_address,
+            "--admin-address": admin_address,
+            "--status-page-address": status_page_address,
+        }
     )
     # The imports below take a second or two, and process 1 of a container never sees a signal that it does not handle.
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -354,6 +336,7 @@ def serve(
             ops_address=ops_address,
             admin_address=admin_address,
             admin_client_ca=admin_client_ca,
+            status_page_address=status_page_address,
             verify_without_ca=verify_without_ca,
             eds=eds,
             eds_api=eds_api,

@@ -5,9 +5,7 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-from xds.app import settings
-from xds.app.address import listen_address
-from xds.app.commands.options import parser
+from xds.app.commands.options import listener, parser
 
 TlsCert: TypeAlias = Annotated[
     Path | None,
@@ -60,11 +58,21 @@ InsecurePlaintext: TypeAlias = Annotated[
 AdminAddress: TypeAlias = Annotated[
     str,
     typer.Option(
-        parser=parser(lambda text: text if text == settings.OFF else str(listen_address(text))),
+        parser=parser(listener),
         metavar="HOST:PORT",
         envvar="KUBELB_XDS_ADMIN_ADDRESS",
         help="Where status, explain, dump and watch ask, with gRPC health and reflection, for those who run this; port 0 takes any free one, off is nowhere. Anywhere"
         " but on loopback it needs --admin-client-ca.",
+    ),
+]
+StatusPageAddress: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        parser=parser(listener),
+        metavar="HOST:PORT",
+        envvar="KUBELB_XDS_STATUS_PAGE_ADDRESS",
+        help="Where the status page is, for a browser: tenants, Envoys, LoadBalancers and NACKs, live; port 0 takes any free one, off is nowhere."
+        " It asks nobody who they are, so anywhere but on loopback it needs --insecure-plaintext.",
     ),
 ]
 AdminClientCa: TypeAlias = Annotated[

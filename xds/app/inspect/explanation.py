@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from typing import Final
 
 from rich.text import Text
 
@@ -10,7 +11,8 @@ from xds.app.inspect.status import WORDS
 from xds.messages import debug_pb2 as pb
 from xds.snapshot.types import short
 
-_TLS_STYLES = {"verify": "green", "insecure": "yellow", "fail-closed": "red"}
+TLS_STYLES: Final = {"verify": "green", "insecure": "yellow", "fail-closed": "red"}
+"""The colours of what protects a port, where it has one."""
 
 
 def is_fine(explanation: pb.Explanation) -> bool:
@@ -69,18 +71,19 @@ def _ca(tls: pb.Explanation.Tls, now: datetime) -> Iterator[Text]:
         yield Text(f"Secret {tls.ca_secret} holds no CA that could be used", "red")
     for certificate in tls.certificates:
         yield Text(certificate.subject)
-        yield Text("  ").append_text(_expiry(certificate.not_after.ToDatetime(UTC), now))
+        yield Text("  ").append_text(expiry(certificate.not_after.ToDatetime(UTC), now))
         yield Text(f"  SHA-256 {certificate.sha256}", "dim")
     for crl in tls.revocation_lists:
         text = Text(f"CRL of {crl.issuer}, {crl.revoked} revoked, ")
         if crl.HasField("next_update"):
-            text.append_text(_expiry(crl.next_update.ToDatetime(UTC), now))
+            text.append_text(expiry(crl.next_update.ToDatetime(UTC), now))
         else:
             text.append("never expires")
         yield text
 
 
-def _expiry(end: datetime, now: datetime) -> Text:
+def expiry(end: datetime, now: datetime) -> Text:
+    """Return when a certificate or a CRL ends, and how long that is from now."""
     if end < now:
         return Text(f"expired {end:%Y-%m-%d}, {length(now - end)} ago", "red")
     soon = (end - now).days < 30  # noqa: PLR2004 — the settings' own default
@@ -100,7 +103,7 @@ def _ports(ports: Iterable[pb.Explanation.Port]) -> Iterator[Text]:
             f"endpoint{'' if port.endpoints == 1 else 's'} at port {port.endpoint_port}, by {port.discovery}"
         )
         yield Text.assemble(
-            "  TLS ", (port.tls, _TLS_STYLES.get(port.tls, "")), f": {port.detail}" if port.detail else ""
+            "  TLS ", (port.tls, TLS_STYLES.get(port.tls, "")), f": {port.detail}" if port.detail else ""
         )
         versions = ", ".join(f"{short(each.type_url)} {each.version}" for each in port.served)
         yield Text(f"  versions {versions}", "dim")

@@ -12,9 +12,9 @@ from rich.text import Text
 from xds.app.errors import UserError
 from xds.app.explain import not_found
 from xds.app.inspect.client import client_of
-from xds.app.inspect.explain_command import read_folders
+from xds.app.inspect.console import console_of
+from xds.app.inspect.folders import read_folders
 from xds.app.inspect.moments import length
-from xds.app.inspect.status import console_of
 from xds.app.probe.dial import dial
 from xds.app.probe.targets import targets_of
 from xds.app.probe.verdict import Verdict, all_ok, verdict_of

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
+from google.protobuf.timestamp_pb2 import Timestamp
 from rich.box import HORIZONTALS
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -21,16 +22,6 @@ WORDS: Final = {
 }
 """A status as it is written, and its colour."""
 
-PIPE_WIDTH: Final = 160
-
-
-def console_of() -> Console:
-    """Return stdout, as wide as its terminal, or wide enough for every table."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = max(console.width, PIPE_WIDTH)
-    return console
-
 
 def is_synced(envoys: Sequence[pb.Envoy]) -> bool:
     """Whether every Envoy has ACKed everything that it asked for, and asked for all types that there are."""
@@ -41,11 +32,7 @@ def status_view(envoys: Sequence[pb.Envoy], now: datetime) -> list[RenderableTyp
     """Return the table, and below it a line for each thing that is not synced."""
     if not envoys:
         return [Text("No Envoy is connected to this replica.", "yellow")]
-    types = [
-        type_url
-        for type_url in (*ORDER, *_others(envoys))
-        if any(of_type.type_url == type_url for envoy in envoys for of_type in envoy.types)
-    ]
+    types = types_of(envoys)
     table = Table(box=HORIZONTALS)
     table.add_column("Tenant", overflow="fold")
     table.add_column("Envoy", overflow="fold")
@@ -63,29 +50,36 @@ def status_view(envoys: Sequence[pb.Envoy], now: datetime) -> list[RenderableTyp
                 for type_url in types
             ),
         )
-    return [table, *_lines(envoys, now)]
+    return [table, *open_lines(envoys, now)]
 
 
-def _others(envoys: Sequence[pb.Envoy]) -> list[str]:
+def types_of(envoys: Sequence[pb.Envoy]) -> list[str]:
+    """Return the types that there is a column for, in order."""
     types = dict.fromkeys(of_type.type_url for envoy in envoys for of_type in envoy.types)
-    return [type_url for type_url in types if type_url not in ORDER]
+    return [*(each for each in ORDER if each in types), *(each for each in types if each not in ORDER)]
 
 
 def _cell(of_type: pb.TypeStatus, now: datetime) -> Text:
     word, style = WORDS[of_type.status]
     text = Text(word, style)
     text.append(f" {of_type.synced}/{of_type.resources}", "")
-    if of_type.status == pb.STATUS_NACK:
-        refused = [state.refusal.at for state in of_type.open if state.status == pb.STATUS_NACK]
-        text.append(f"\n{ago(max(refused, key=lambda at: at.ToNanoseconds()), now)}", "dim")
-    elif of_type.HasField("waiting_since"):
-        text.append(f"\nsent {ago(of_type.waiting_since, now)}", "dim")
-    elif of_type.HasField("acked_at"):
-        text.append(f"\n{ago(of_type.acked_at, now)}", "dim")
+    what, moment = since(of_type)
+    if moment is not None:
+        text.append(f"\n{what}{ago(moment, now)}", "dim")
     return text
 
 
-def _lines(envoys: Sequence[pb.Envoy], now: datetime) -> Iterator[Text]:
+def since(of_type: pb.TypeStatus) -> tuple[str, Timestamp | None]:
+    """Return since when a type is as it is, None where that is not known, and a word that goes before how long ago that was."""
+    if of_type.status == pb.STATUS_NACK:
+        refused = [state.refusal.at for state in of_type.open if state.status == pb.STATUS_NACK]
+        return "", max(refused, key=lambda at: at.ToNanoseconds())
+    if of_type.HasField("waiting_since"):
+        return "sent ", of_type.waiting_since
+    return "", of_type.acked_at if of_type.HasField("acked_at") else None
+
+
+def open_lines(envoys: Sequence[pb.Envoy], now: datetime) -> Iterator[Text]:
     """Yield a line for each resource that is refused or waits, and for each type that is not asked for."""
     for envoy in envoys:
         for of_type in envoy.types:

@@ -11,8 +11,9 @@ from rich.console import Console, Group
 from rich.live import Live
 
 from xds.app.inspect.client import AdminClient, UnreachableError, client_of
+from xds.app.inspect.console import console_of
 from xds.app.inspect.data import as_data
-from xds.app.inspect.status import console_of, is_synced, status_view
+from xds.app.inspect.status import is_synced, status_view
 from xds.app.settings import AdminListener
 from xds.messages import debug_pb2 as pb
 

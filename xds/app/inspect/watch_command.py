@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from google.protobuf import json_format
-from rich.console import Console
 
 from xds.app.inspect.client import client_of
+from xds.app.inspect.console import console_of
 from xds.app.inspect.events import event_line
 from xds.app.settings import AdminListener
 
@@ -14,7 +14,7 @@ def show_events(
     listener: AdminListener, *, tenant: str, node: str, types: Sequence[str], as_json: bool
 ) -> int:
     """Print events until Ctrl-C, and return the exit code. Raises UserError."""
-    console = Console(highlight=False)
+    console = console_of()
     with client_of(listener) as client:
         try:
             for event in client.watch(tenant, node, types):

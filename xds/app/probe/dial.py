@@ -26,6 +26,15 @@ _ALERT_WITHIN: Final = 0.3
 # A connection of the proxy's own, as Envoy's health checks are: version 2, LOCAL, no addresses.
 _PROXY_LOCAL: Final = b"\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00"
 _CRL: Final = b"-----BEGIN X509 CRL-----"
+_ERRORS: Final = (OSError, ValueError)
+"""What sockets and the ssl module raise; for a name that no host can have, UnicodeError."""
+_NO_EXTENSION: Final = (
+    x509.ExtensionNotFound,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+    ValueError,
+)
+"""What `cryptography` raises where a certificate has no such extension, or extensions that make no sense."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +68,9 @@ def dial(target: Target, *, timeout: float = CONNECT_TIMEOUT) -> Dialled:
     if target.policy == "plain":
         _plain(seen, timeout)
         return seen
-    seen.failure = _handshake(seen, _context(b""), timeout)
+    seen.failure = _handshake(seen, b"", timeout)
     if seen.failure is None and target.policy == "verify":
-        seen.failure = _handshake(seen, _context(target.ca), timeout)
+        seen.failure = _handshake(seen, target.ca, timeout)
     if seen.failure is None:
         seen.failure = _key_usage(seen.presented)
     return seen
@@ -72,16 +81,20 @@ def _plain(seen: Dialled, timeout: float) -> None:
     try:
         with _connected(seen.target, timeout):
             pass
-    except OSError as error:
+    except _ERRORS as error:
         seen.failure = _failure(error)
     else:
-        _handshake(seen, _context(b""), min(timeout, _LOOK_WITHIN))
+        _handshake(seen, b"", min(timeout, _LOOK_WITHIN))
 
 
 def _connected(target: Target, timeout: float) -> socket.socket:
     connected = socket.create_connection((target.host, target.port), timeout)
-    if target.proxy_header:
-        connected.sendall(_PROXY_LOCAL)
+    try:
+        if target.proxy_header:
+            connected.sendall(_PROXY_LOCAL)
+    except OSError:
+        connected.close()
+        raise
     return connected
 
 
@@ -104,10 +117,12 @@ def _context(ca: bytes) -> ssl.SSLContext:
     return context
 
 
-def _handshake(seen: Dialled, context: ssl.SSLContext, timeout: float) -> Failure | None:
+def _handshake(seen: Dialled, ca: bytes, timeout: float) -> Failure | None:
+    """Shake hands, verifying where there is a CA, and return why that came to nothing."""
     try:
+        context = _context(ca)
         connected = _connected(seen.target, timeout)
-    except OSError as error:
+    except _ERRORS as error:
         return _failure(error)
     try:
         with connected, context.wrap_socket(connected, do_handshake_on_connect=False) as channel:
@@ -117,7 +132,7 @@ def _handshake(seen: Dialled, context: ssl.SSLContext, timeout: float) -> Failur
             channel.settimeout(_ALERT_WITHIN)
             with contextlib.suppress(TimeoutError):
                 channel.recv(1)
-    except (OSError, ValueError) as error:
+    except _ERRORS as error:
         return _failure(error, in_tls=True)
     return None
 
@@ -146,7 +161,7 @@ def _key_usage(presented: list[x509.Certificate]) -> Failure | None:
         return None
     try:
         usage = presented[0].extensions.get_extension_for_class(x509.KeyUsage).value
-    except (x509.ExtensionNotFound, ValueError):
+    except _NO_EXTENSION:
         return None
     if usage.digital_signature:
         return None
@@ -198,5 +213,5 @@ def _failure(error: Exception, *, in_tls: bool = False) -> Failure:
     for kind, before, within, text in _SYSTEM:
         if isinstance(error, kind):
             return Failure(within if in_tls else before, text)
-    code = "name" if isinstance(error, socket.gaierror) else "unreachable"
+    code = "name" if isinstance(error, socket.gaierror | UnicodeError) else "unreachable"
     return Failure(code, getattr(error, "strerror", None) or str(error))

@@ -3,7 +3,6 @@
 Every line of the reference's Troubleshooting that a connection can show has its words here. It dials nothing.
 """
 
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +13,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from xds.app.probe.dial import CONNECT_TIMEOUT, Dialled
 from xds.app.probe.targets import Target
-from xds.translate import parse_bundle
+from xds.translate import parse_bundle, readable_name
 
 _REMEDIES: Final = {
     "refused": "nothing listens on that port: see that the backend runs, and that the endpoint's port is its own",
@@ -130,8 +129,8 @@ def _issuer(dialled: Dialled) -> str:
     if not dialled.presented:
         return f"{has}, and nothing of the backend's chain leads there: put its CA into ca.crt"
     last = dialled.presented[-1]
-    issuer = last.issuer.rfc4514_string()
-    if last.subject == last.issuer:
+    issuer = readable_name(last, "issuer")
+    if readable_name(last, "subject") == issuer:
         return f"{has}, and the backend's chain ends in {issuer}, which signed itself: put that into ca.crt"
     sent = (
         "only its own certificate"
@@ -152,13 +151,12 @@ def _listed(names: list[str]) -> str:
 
 
 def _presented(certificate: x509.Certificate) -> Presented:
-    with warnings.catch_warnings(action="ignore"):
-        return Presented(
-            certificate.subject.rfc4514_string(),
-            certificate.issuer.rfc4514_string(),
-            certificate.not_valid_after_utc,
-            certificate.fingerprint(SHA256()).hex(),
-        )
+    return Presented(
+        readable_name(certificate, "subject"),
+        readable_name(certificate, "issuer"),
+        certificate.not_valid_after_utc,
+        certificate.fingerprint(SHA256()).hex(),
+    )
 
 
 def all_ok(verdicts: Iterable[Verdict]) -> bool:

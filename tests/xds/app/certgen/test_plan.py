@@ -203,6 +203,18 @@ def test_a_broken_authority_is_not_replaced_in_silence(name: str, content: bytes
     assert set(play(state, force=True)) == {CA, SERVER, A}
 
 
+def test_a_run_that_was_killed_between_the_authoritys_files() -> None:
+    """Where the newest authority's key was not written yet, that authority is made anew, and all that was issued stays good."""
+    state = fresh()
+    before = dict(state)
+    play(state, rotate=True)
+    state = {**before, CA: {"ca.crt": state[CA]["ca.crt"], "ca.key": before[CA]["ca.key"]}}
+    assert play(state) == {}
+    whys = play(state, rotate=True)
+    assert whys == {CA: "rotated", SERVER: "trusts other authorities", A: "trusts other authorities"}
+    assert each_trusts_the_other(before, state)
+
+
 def test_nothing_shows_a_key() -> None:
     """What is printed of an entry has no content."""
     made = Certificates(WANTED, None, now=NOW).server(None)

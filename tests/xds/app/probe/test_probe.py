@@ -1,13 +1,16 @@
 """What the probe says of a backend: the cause by a word for programs, and in a sentence with the remedy for people."""
 
 import asyncio
+import socket
 import ssl
 
 import pytest
+from cryptography import x509
 
 from tests.xds.app.probe.cases import BACKEND, CASES, ROOT, Case
+from tests.xds.translate import ca_der
 from xds.app.demo.backends import Backend, BlackHole
-from xds.app.probe.dial import dial
+from xds.app.probe.dial import Dialled, Failure, _handshake, _key_usage, dial
 from xds.app.probe.targets import Policy, Target
 from xds.app.probe.verdict import Verdict, verdict_of
 
@@ -59,6 +62,42 @@ async def test_both_versions_that_envoy_speaks_pass(version: ssl.TLSVersion) -> 
     identity = CASES["verify"].identity
     async with Backend("backend", identity=identity, minimum=version, maximum=version) as backend:
         assert (await probed(backend.port, "verify", ROOT.pem)).ok
+
+
+ODD: dict[str, bytes] = {
+    "an old encoding": ca_der.certificate(subject=ca_der.name(b"M\xfcller", 0x14)),
+    "escape sequences": ca_der.certificate(subject=ca_der.name(b"a\x1b[2Jb")),
+    "an extension twice": ca_der.certificate(
+        extensions=[ca_der.extension(ca_der.BASIC_CONSTRAINTS, b"0\0")] * 2
+    ),
+}
+
+
+@pytest.mark.parametrize("der", ODD.values(), ids=ODD)
+def test_a_certificate_that_is_odd(der: bytes) -> None:
+    """Whatever a backend presents is shown as far as it can be read, and steers no terminal."""
+    target = Target("a-cluster", "127.0.0.1", 1, "verify", ROOT.pem, proxy_header=False)
+    failure = Failure("issuer", "unable to get local issuer certificate", 20)
+    odd = x509.load_der_x509_certificate(der)
+    verdict = verdict_of(Dialled(target, failure, "TLSv1.3", [odd]))
+    assert f"{verdict.remedy}{verdict.presented[0].subject}".isprintable()
+    assert _key_usage([odd]) is None
+
+
+async def test_a_host_that_can_be_none_is_told() -> None:
+    """What no resolver takes is a name that cannot be resolved."""
+    target = Target("a-cluster", "a..b", 443, "verify", ROOT.pem, proxy_header=False)
+    assert verdict_of(dial(target)).code == "name"
+
+
+def test_a_ca_that_openssl_does_not_take_is_told() -> None:
+    """It is an answer, and no traceback."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        seen = Dialled(Target("a-cluster", "127.0.0.1", port, "verify", b"no PEM", proxy_header=False))
+        failure = _handshake(seen, b"no PEM", 0.2)
+    assert failure is not None
+    assert failure.code == "tls"
 
 
 async def test_nobody_listening_is_told(unused_tcp_port: int) -> None:
