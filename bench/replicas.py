@@ -19,8 +19,8 @@ from xds.app.demo.waiting import poll
 
 STREAMS = (500, 1000, 2000, 4000)
 LOAD_BALANCERS = 20
-BUMPS = 30
-WARMING = 5
+BUMPS = 20
+WARMING = 3
 """Bumps that are not counted."""
 PAUSE = 0.3
 """Seconds between bumps, beside what a bump takes."""

@@ -49,8 +49,9 @@ type view struct {
 	warming  map[string]bool
 	repeat   map[string]bool
 	refused  map[string]content
-	again    bool // after a NACK a full response comes once more
-	unsure   bool // since a NACK of a full response, until one is accepted: the server cannot know what is held
+	doubted  map[string]bool // refused as a whole: the server cannot know what of it was taken, until it is sent anew
+	again    bool            // after a NACK a full response comes once more
+	unsure   bool            // since a NACK of a full response, until one is accepted: the server cannot know what is held
 	dropped  map[string]time.Time
 }
 
@@ -68,6 +69,7 @@ func (v *view) disconnect() {
 	v.started, v.answered, v.again, v.unsure, v.nonce = false, false, false, false, ""
 	v.asked, v.warming, v.repeat = map[string]bool{}, map[string]bool{}, map[string]bool{}
 	v.refused, v.dropped = map[string]content{}, map[string]time.Time{}
+	v.doubted = map[string]bool{}
 }
 
 func (v *view) wants(name string) bool { return v.wildcard || v.names[name] }
@@ -86,7 +88,7 @@ func (v *view) excuse(name string) reason {
 		return asked
 	case v.warming[name]:
 		return warming
-	case v.repeat[name]:
+	case v.repeat[name] || v.doubted[name]:
 		return repeated
 	case refused || v.recently(name):
 		return crossed
@@ -96,6 +98,7 @@ func (v *view) excuse(name string) reason {
 
 // paid takes note that a name was answered. One that was let go of and taken up again lately may come once for each request.
 func (v *view) paid(name string) {
+	delete(v.doubted, name)
 	owed := []map[string]bool{v.warming, v.asked, v.repeat}
 	for _, each := range owed {
 		if each[name] {
@@ -236,10 +239,10 @@ func (v *view) refuse(r response) {
 	v.answered, v.again, v.nonce = true, false, r.nonce
 	for _, one := range r.items {
 		v.paid(one.name)
-		v.refused[one.name] = one.content
+		v.refused[one.name], v.doubted[one.name] = one.content, true
 	}
 	for _, name := range r.removed {
 		v.paid(name)
-		v.refused[name] = content{}
+		v.refused[name], v.doubted[name] = content{}, true
 	}
 }
