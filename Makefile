@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 # Tests wait about as much as they work. JOBS=0 runs them one after the other.
 # pytest ends with 5 where ARGS choose none of the tests.
-JOBS   ?= 3
+JOBS   ?= 4
 # Compiled once and not by each of a hundred processes, whatever the environment says: collecting the tests takes 5 s so, not 16.
 unexport PYTHONDONTWRITEBYTECODE
 PYTEST := $(BIN)/python -m pytest -n $(JOBS)

@@ -19,15 +19,19 @@ FreePort = Callable[..., int]
 COUNT = 200
 PATIENCE = 3.0
 """Seconds: a setting. What nobody has answered is Unknown then."""
+CONFLICT = 409
 
 
-def writes(cluster: Written, proxy: FaultProxy, since: int = 0) -> list[str]:
-    """Return the program's writes from this index on, in order, but for what replicas tell each other: the lease and the reports."""
+def writes(cluster: Written, proxy: FaultProxy, since: int = 0, *, refused: bool = True) -> list[str]:
+    """Return the program's writes from this index on, in order, but for what replicas tell each other: the lease and the reports.
+
+    Those that are `refused` since somebody wrote before are tries, too.
+    """
     own = f"/namespaces/{cluster.own}/"
     return [
         f"{request.method} {request.path}"
         for request in proxy.requests[since:]
-        if request.method != "GET" and own not in request.path
+        if request.method != "GET" and own not in request.path and (refused or request.status != CONFLICT)
     ]
 
 
@@ -97,7 +101,7 @@ async def test_nothing_to_write(
         world(tmp_path, "delta", free_port(), cluster, patience=PATIENCE) as played,
     ):
         await filled(cluster, backend.port)
-        created = writes(cluster, fault_proxy)
+        created = writes(cluster, fault_proxy, refused=False)
         for name, manifest, _ in manifests(cluster, backend.port):
             made = of(name, created)
             # Ports, conditions, and Programmed; of a Service the node port and its address, and the finalizer, which is tried again

@@ -54,7 +54,7 @@ async def without(clusters: Clusters, missing: Verb) -> None:
         clusters.management_identity = identity
 
 
-async def live(clusters: Clusters, proxies: tuple[FaultProxy, FaultProxy]) -> list[Request]:
+async def live(clusters: Clusters, proxies: tuple[FaultProxy, FaultProxy]) -> list[Request]:  # noqa: C901 — a story
     """Have the program do all that it ever does, and return what was refused; it ends with the first refusal."""
 
     def refused() -> list[Request]:
@@ -87,7 +87,22 @@ async def live(clusters: Clusters, proxies: tuple[FaultProxy, FaultProxy]) -> li
 
     async def told(times: int) -> bool:
         events = [each for each in await clusters.events(made) if each["reason"] == "NoReadyNodes"]
-        return bool(events) and events[0]["count"] == times
+        return sum(each["count"] for each in events) == times
+
+    async def forwarded(address: str) -> bool:
+        found = await clusters.find(clusters.management, clusters.addresses)
+        return [each["ip"] for each in found["spec"]["addresses"]] == [address] if found else False
+
+    async def come_and_go() -> bool:
+        """Have a node come and go twice: what is told when it has gone is told once more."""
+        for times, address in enumerate(("192.0.2.1", "192.0.2.2"), 2):
+            await clusters.node("one", ("ExternalIP", address))
+            if await until("its address", partial(forwarded, address)):
+                return True
+            await clusters.tenant.delete({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "one"}})
+            if await until(f"an Event, {times} times", partial(told, times)):
+                return True
+        return False
 
     async def settled() -> bool:
         found = await clusters.tenant.get(made)
@@ -100,10 +115,17 @@ async def live(clusters: Clusters, proxies: tuple[FaultProxy, FaultProxy]) -> li
             and bool(await clusters.find(clusters.management, clusters.addresses))
         )
 
-    for times in (1, 2):
-        async with clusters.ccm(tenant=tenant.url, management=management.url):
-            if await until(f"an Event, {times} times", partial(told, times)):
-                return refused()
+    async with clusters.ccm(tenant=tenant.url, management=management.url):
+        if await until("an Event", partial(told, 1)) or await come_and_go():
+            return refused()
+    before = len(tenant.requests)
+
+    async def looked() -> bool:
+        return any(each.method == "GET" and "/events/" in each.path for each in tenant.requests[before:])
+
+    async with clusters.ccm(tenant=tenant.url, management=management.url):
+        if await until("a look at the Event of before", looked):
+            return refused()
     await clusters.node("one", ("ExternalIP", "192.0.2.1"))
     async with clusters.ccm(tenant=tenant.url, management=management.url):
         await until("all that is to be", settled)

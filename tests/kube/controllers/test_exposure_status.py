@@ -19,6 +19,9 @@ async def test_addresses(api_server: ApiServer, admin: ApiClient, tenant: str, t
     await admin.create(loadbalancer(tenant))
     async with exposing(api_server, admin, tenant, tmp_path) as world:
         made = await world.stands(service(tenant))
+        await world.reports.until(
+            lambda: world.of("web") is not None, within=15, what="a report of the Service"
+        )
         for ingress in (
             [{"ip": "192.0.2.1", "ipMode": "Proxy", "ports": [{"port": 443, "protocol": "TCP"}]}],
             [{"hostname": "lb.example.com"}],

@@ -43,7 +43,7 @@ class ControlPlane:
         if not {breaks}: await asyncio.Event().wait()
 
 xds.app.serve.ControlPlane = ControlPlane
-sys.exit(main())
+sys.exit(main([*sys.argv[1:], "--status-page-address", "off"]))
 """
 
 
