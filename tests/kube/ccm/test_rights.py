@@ -91,7 +91,8 @@ async def live(clusters: Clusters, proxies: tuple[FaultProxy, FaultProxy]) -> li
 
     async def forwarded(address: str) -> bool:
         found = await clusters.find(clusters.management, clusters.addresses)
-        return bool(found and [each["ip"] for each in found["spec"]["addresses"]] == [address])
+        addresses = [each["ip"] for each in found["spec"]["addresses"]] if found else []
+        return addresses == [address]
 
     async def come_and_go() -> bool:
         """Have a node come and go twice: what is told when it has gone is told once more."""
