@@ -87,7 +87,8 @@ async def live(clusters: Clusters, proxies: tuple[FaultProxy, FaultProxy]) -> li
 
     async def told(times: int) -> bool:
         events = [each for each in await clusters.events(made) if each["reason"] == "NoReadyNodes"]
-        return sum(each["count"] for each in events) == times
+        total: int = sum(each["count"] for each in events)
+        return total == times
 
     async def forwarded(address: str) -> bool:
         found = await clusters.find(clusters.management, clusters.addresses)
