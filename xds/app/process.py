@@ -21,9 +21,6 @@ from xds.listening import AddressError
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
-_YOUNG: Final = 20_000
-"""Objects made before the garbage collector looks at them; Python's own 700 took a fifth of the CPU of a push (measured)."""
-
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("xds.app")
 
 
@@ -34,7 +31,6 @@ def run(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> int:
     """
     # What was imported stays, and need not be gone through again and again.
     gc.freeze()
-    gc.set_threshold(_YOUNG, 10, 10)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             runner.run(_main(main))
