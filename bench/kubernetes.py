@@ -44,7 +44,7 @@ PATIENCE = 10
 """Seconds, the setting: when the program has said all that it is going to say."""
 GOALS = {"synced": "10 s", "memory": "200 MB", "patch": "25 ms", "written": "0"}
 HURRIED = f"""
-from kube.controllers import writer
+from kube.coordination import writer
 writer.PARALLEL = 64
 writer.Writer.__init__.__kwdefaults__["rate"] = 1000.0
 {MAIN}
