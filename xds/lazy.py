@@ -1,6 +1,7 @@
 """A package's names, each loaded when it is used first: what a name does not need is not loaded for it.
 
-Envoy's messages cost 0.7 s of CPU, which who only builds on a package's smaller modules does not pay.
+Envoy's messages cost 0.1 s of CPU, and 0.8 s where nothing is kept of them, which who only builds on a package's smaller modules
+does not pay.
 """
 
 from collections.abc import Callable, Collection, Sequence
